@@ -23,7 +23,7 @@ import torch
 from passes import forward, random_encoder, step
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
-from turns import load, say, take_turns, vit
+from turns import load, options, say, take_turns, vit
 
 from rssam.sam.attention import AttentionKind, ExactBlock, attend, set_attention
 from rssam.sam.encoder import WINDOW
@@ -216,31 +216,29 @@ def _table(head: str, rows: Iterable[str]) -> None:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, {"--rounds": 7, "--threads": 2})
     parser.add_argument("--encoder", choices=ENCODERS, default="vit_b")
     parser.add_argument("--side", type=int, default=512, help="of the images in pixels, a multiple of 32")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--flex", action="store_true")
     parser.add_argument("--peak", choices=COMPARED, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    name, side, size = options.encoder, options.side, ENCODERS[options.encoder]
-    torch.set_num_threads(options.threads)
-    if options.peak:
-        sys.stdout.write(str(peak(options.peak, name, side)))
+    asked = parser.parse_args()
+    name, side, size = asked.encoder, asked.side, ENCODERS[asked.encoder]
+    torch.set_num_threads(asked.threads)
+    if asked.peak:
+        sys.stdout.write(str(peak(asked.peak, name, side)))
         return
     began, before = time.perf_counter(), load()
     passes = (("forward", side // 2, forward), ("forward", side, forward), ("forward and backward", side, step))
-    timed = (compare(name, *one, options.rounds) for one in passes)
+    timed = (compare(name, *one, asked.rounds) for one in passes)
     _table(f"| {vit(name)}, batch 1 | SAM, s | ours, s | ratio | single rounds | of processor time |", timed)
     _table(f"| forward and backward, {side} | SAM, MiB | ours, MiB | ratio |", memory(name, side))
-    _table("| a block's attention, ms | " + " | ".join(WAYS) + " |", ways(size, side, options.rounds))
+    _table("| a block's attention, ms | " + " | ".join(WAYS) + " |", ways(size, side, asked.rounds))
     _table(f"| step at {side}, by operator | SAM | | ours | |", shares(name, side))
-    for line in flex(size, side, options.rounds) if options.flex else []:
+    for line in flex(size, side, asked.rounds) if asked.flex else []:
         say(line)
     say(
         f"load average {before} at the start and {load()} at the end; {torch.get_num_threads()} threads, "
-        f"{options.rounds} rounds, {time.perf_counter() - began:.0f} s"
+        f"{asked.rounds} rounds, {time.perf_counter() - began:.0f} s"
     )
 
 

@@ -21,7 +21,6 @@ for a CPU without float16 takes three times as long.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import time
@@ -34,7 +33,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from turns import say
+from turns import options, say
 
 from benchmarks.conformance import tiles
 from benchmarks.training.loss import segmentation_loss
@@ -179,17 +178,13 @@ def table(files: list[Path]) -> None:
 
 def main() -> None:
     """Run one of the measurements, or print what they found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, {"--scale": 1.0, "--rate": 3e-4, "--seed": 0, "--seeds": 5})
     parser.add_argument("what", choices=("distance", "learn", "table"))
     parser.add_argument("files", type=Path, nargs="*")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--chain", choices=CHAINS, default="printed")
     parser.add_argument("--row", type=int, choices=ROWS)
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
-    parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--rate", type=float, default=3e-4)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=5)
     given = parser.parse_args()
     torch.set_num_threads(1)
     if given.what == "distance":

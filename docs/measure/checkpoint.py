@@ -8,12 +8,11 @@ A checkpoint is what an epoch writes at most: the last one, optimiser included, 
 
 from __future__ import annotations
 
-import argparse
 import itertools
 from statistics import median
 
 import torch
-from turns import load, say, scratch, take_turns
+from turns import load, options, say, scratch, take_turns
 
 from baselines.sam_lora import SamLora
 from benchmarks.protocol.cost import measure
@@ -92,13 +91,10 @@ def on_paper(model: RSSAM | SamLora) -> None:
 
 def main() -> None:
     """Print a line for each system."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--side", type=int, default=256)
-    options = parser.parse_args()
+    asked = options(__doc__, {"--rounds": 5, "--side": 256}).parse_args()
     say(f"load average {load()}, {torch.get_num_threads()} thread(s)")
     for small in (SamLora("vit_t", "scratch"), RSSAM("vit_t", "scratch")):
-        measured(small, options.side, options.rounds)
+        measured(small, asked.side, asked.rounds)
     for large in (SamLora(), RSSAM()):
         on_paper(large)
 

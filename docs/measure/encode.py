@@ -7,7 +7,6 @@ are of the process alone.
 
 from __future__ import annotations
 
-import argparse
 import io
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from statistics import mean, median
 
 import numpy as np
 from PIL import Image
-from turns import in_turn, say, scratch
+from turns import in_turn, options, say, scratch
 
 from data_prep.datasets.deepglobe import DeepGlobe
 from data_prep.images.encode import encode_image
@@ -67,16 +66,14 @@ def measure(folder: Path, count: int, rounds: int) -> None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, {"--images": 8, "--rounds": 5})
     parser.add_argument("--source", type=Path)
-    parser.add_argument("--images", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    asked = parser.parse_args()
     with scratch() as folder:
-        source = options.source or folder / "source"
-        if options.source is None:
-            DeepGlobe().synthesize(source, options.images, seed=0)
-        measure(source, options.images, options.rounds)
+        source = asked.source or folder / "source"
+        if asked.source is None:
+            DeepGlobe().synthesize(source, asked.images, seed=0)
+        measure(source, asked.images, asked.rounds)
 
 
 if __name__ == "__main__":

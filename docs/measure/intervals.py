@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 from scipy.stats import norm
-from turns import say
+from turns import options, say
 
 from benchmarks.metrics.counts import Counts
 from reports.statistics.jackknife import FEWEST_TESTED, FEWEST_UNITS, Jackknife, jackknife_dice
@@ -221,10 +221,7 @@ def verdict_rates(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--simulations", type=int, default=2000)
-    parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
+    parser = options(__doc__, {"--simulations": 2000, "--draws": 1000, "--seed": 0})
     parser.add_argument("--units", type=int, nargs="*", help="only cells with so many images or scenes, no verdicts")
     parser.add_argument("--unequal", action="store_true", help="only scenes of unequal size")
     arguments = parser.parse_args()

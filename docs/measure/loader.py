@@ -8,7 +8,6 @@ The loader is the one training uses, by itself; the network is RS-SAM with rando
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from turns import in_turn, load, median_and_each, say, vit
+from turns import in_turn, load, median_and_each, options, say, vit
 
 from benchmarks.protocol.recipe import PAPER, Recipe
 from benchmarks.speed.loading import read_some_groups
@@ -54,24 +53,22 @@ def images_per_second(data: PreparedDataset, recipe: Recipe, workers: int, group
 
 def main() -> None:
     """Measure and print tables in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = options(__doc__, {"--rounds": 5, "--workers": 2})
     parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--key", help="a finished run of HOME, whose share of waiting is shown")
     parser.add_argument("--encoder", choices=ENCODERS, default="vit_b")
     parser.add_argument("--side", type=int, default=512, help="of the images in pixels")
-    options = parser.parse_args()
-    side, workers = options.side, options.workers
-    folder = options.home / "data" / "deepglobe"
+    asked = parser.parse_args()
+    side, workers = asked.side, asked.workers
+    folder = asked.home / "data" / "deepglobe"
     entries = load_manifest(folder, "deepglobe").entries
-    pixels = decoded(folder, entries, options.home / "cache", say)
+    pixels = decoded(folder, entries, asked.home / "cache", say)
     if pixels is None:
         raise SystemExit("the set does not fit in memory here")
     crop = None if entries[0].size == (side, side) else side
     recipe = dataclasses.replace(PAPER, batch=GROUP, group=GROUP, crop=crop)
     memory, disk = PreparedDataset(folder, entries, pixels=pixels), PreparedDataset(folder, entries, cache=False)
-    model = RSSAM(options.encoder, "scratch" if options.encoder in SMALL_ENCODERS else "sam")
+    model = RSSAM(asked.encoder, "scratch" if asked.encoder in SMALL_ENCODERS else "sam")
     with seeded(0, deterministic=False):
         net = model.architecture(Task(("road",), (side, side)))
     optimizer = make_optimizer(net, PAPER, 0.0)
@@ -89,11 +86,11 @@ def main() -> None:
         f"from memory, {workers} workers": partial(images_per_second, memory, recipe, workers, 100),
         "from disk, in the process": partial(images_per_second, disk, recipe, 0, 20),
         f"from disk, {workers} workers": partial(images_per_second, disk, recipe, workers, 20),
-        f"RS-SAM, {vit(options.encoder)}, a training step takes": trained,
+        f"RS-SAM, {vit(asked.encoder)}, a training step takes": trained,
     }
     trained()
     before = load()
-    found = in_turn(ways, options.rounds, reverse=True)
+    found = in_turn(ways, asked.rounds, reverse=True)
     *_, steps = found.values()
     say(f"\n{torch.get_num_threads()} threads, load average {before} before, {load()} after\n")
     say(f"| {side}x{side} | images a second (median) | each round | of the training step (median ratio) |")
@@ -101,9 +98,9 @@ def main() -> None:
     for name, values in found.items():
         ratio = median(value / step for value, step in zip(values, steps, strict=True))
         say(f"| {name} | {median_and_each(values, '.3g')} | {ratio:.3g} |")
-    if options.key:
-        result = json.loads((options.home / "results" / f"{options.key}.json").read_text())
-        say(f"\n{options.key}: waited {result['provenance']['waiting_for_images']:.3%} of its training for images")
+    if asked.key:
+        result = json.loads((asked.home / "results" / f"{asked.key}.json").read_text())
+        say(f"\n{asked.key}: waited {result['provenance']['waiting_for_images']:.3%} of its training for images")
 
 
 if __name__ == "__main__":

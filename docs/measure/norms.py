@@ -8,14 +8,13 @@ medians, and the median, lowest and highest ratio of a round.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from statistics import median
 
 import torch
 from segment_anything.modeling.common import LayerNorm2d as SamLayerNorm2d
 from torch import nn
-from turns import say, take_turns
+from turns import options, say, take_turns
 
 from baselines.sam_lora import SamLora
 from benchmarks.training.loss import training_loss
@@ -57,11 +56,8 @@ def compare(name: str, net: nn.Module, x: torch.Tensor, loss_of: Loss, half: tor
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, {"--rounds": 9, "--side": 256, "--encoder": "vit_t"})
     parser.add_argument("--precision", choices=HALF, default="fp32")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--side", type=int, default=256)
-    parser.add_argument("--encoder", default="vit_t")
     given = parser.parse_args()
     device, half, side = "cuda" if torch.cuda.is_available() else "cpu", HALF[given.precision], given.side
     say(f"{device}, {given.precision}, {IMAGES} images of {side}x{side}, {given.rounds} alternating rounds\n")

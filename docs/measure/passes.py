@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import turns  # noqa: F401  # whose path has the packages below
 from torch import Tensor, nn
 
 from benchmarks.speed.peers import encoder_alone

@@ -13,14 +13,13 @@ lowest and the highest. A package that is not installed is named and left out.
 
 from __future__ import annotations
 
-import argparse
 from functools import partial
 from statistics import median
 
 import torch
 from passes import forward, random_encoder, step
 from torch import nn
-from turns import load, say, take_turns
+from turns import load, options, say, take_turns
 
 from benchmarks.execution.hardware import has_native_bf16
 from benchmarks.speed.peers import PEERS, peer_encoder
@@ -59,29 +58,25 @@ def row(label: str, taken: dict[str, list[float]], names: list[str]) -> str:
 
 def main() -> None:
     """Print the table, every row as soon as it is measured."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--encoder", default="vit_b")
-    parser.add_argument("--sides", type=int, nargs="+", default=[256, 512, 1024])
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = options(__doc__, {"--encoder": "vit_b", "--sides": [256, 512, 1024], "--threads": [1, 2], "--rounds": 7})
     parser.add_argument("--what", nargs="+", choices=("forward", "step"), default=("forward", "step"))
-    options = parser.parse_args()
+    asked = parser.parse_args()
     precisions = ["fp32", *(["bf16"] if has_native_bf16("cpu") else [])]
     names = [SAMED, *PEERS]
-    say(f"| {options.encoder}, batch 1 | ours, s | {' | '.join(names)} | load |")
+    say(f"| {asked.encoder}, batch 1 | ours, s | {' | '.join(names)} | load |")
     say("|---" + "|--:" * (len(names) + 2) + "|")
-    for what in options.what:  # what predicts has not trained
+    for what in asked.what:  # what predicts has not trained
         run = forward if what == "forward" else step
-        for side in options.sides:
-            nets, images = networks(options.encoder, side), torch.rand(1, 3, side, side)
+        for side in asked.sides:
+            nets, images = networks(asked.encoder, side), torch.rand(1, 3, side, side)
             for net in nets.values():
                 net.train(what == "step")
             for precision in precisions:
-                for threads in options.threads:
+                for threads in asked.threads:
                     torch.set_num_threads(threads)
                     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                         contenders = {name: partial(run, net, images) for name, net in nets.items()}
-                        rounds = max(3, options.rounds // (3 if side >= SLOW else 1))
+                        rounds = max(3, asked.rounds // (3 if side >= SLOW else 1))
                         turns = take_turns(contenders, rounds, reverse=True)
                     taken = {name: [one.cores for one in found] for name, found in turns.items()}
                     label = f"{what}, {side}, {precision}, {threads} thread{'s' if threads > 1 else ''}"

@@ -17,7 +17,6 @@ step or --sooner pixels.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 from pathlib import Path
@@ -27,7 +26,7 @@ import rasterio
 import torch
 from suburb import write_suburb
 from torch import nn
-from turns import peak_of, say, scratch, take_turns
+from turns import options, peak_of, say, scratch, take_turns
 
 from baselines.unet import UNet
 from benchmarks.export.load_run import load_run
@@ -161,15 +160,11 @@ def main() -> None:
         outputs = [Path(out), *(Path(out).with_suffix(".probabilities.tif") for _ in extras)]
         predict_whole(Path(path), *at_random(random_network(UNet(int(channels))), "cpu", 32), "cpu", 2, *outputs)
         return
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, {"--width": 30000, "--heights": [15000, 30000], "--batch": 2, "--rounds": 5})
     parser.add_argument("what", nargs="?", choices=("memory", "throughput", "shift"))
-    parser.add_argument("--width", type=int, default=30000)
-    parser.add_argument("--heights", type=int, nargs="+", default=[15000, 30000])
     parser.add_argument("--channels", type=int, default=1, help="width of the U-Net")
     parser.add_argument("--probabilities", action="store_true")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tiles", type=int, default=4, help="along each side, for the throughput")
     parser.add_argument("--folder", type=Path, help="where rasters are made")
     parser.add_argument("--home", type=Path, help="with shift: of the run")

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 from PIL import Image
-from turns import Took, load, median_and_each, peak_of, say, scratch, suite, timed
+from turns import Took, load, median_and_each, options, peak_of, say, scratch, suite, timed
 
 
 def plain(source: Path, out: Path) -> None:
@@ -90,17 +90,14 @@ def measure(folder: Path, pairs: int, rounds: int, workers: int) -> str:
 
 def main() -> None:
     """Measure in a temporary folder and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=2)
+    parser = options(__doc__, {"--pairs": 200, "--rounds": 3, "--workers": 2})
     parser.add_argument("--plain", nargs=2, type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.plain:
-        plain(*options.plain)
+    asked = parser.parse_args()
+    if asked.plain:
+        plain(*asked.plain)
         return
     with scratch() as folder:
-        say(measure(folder, options.pairs, options.rounds, options.workers))
+        say(measure(folder, asked.pairs, asked.rounds, asked.workers))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ and its workers of the resident sets, in which shared pages count for each of th
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from suburb import TILED, write_suburb
-from turns import load, peak_of, say, scratch, suite
+from turns import load, options, peak_of, say, scratch, suite
 
 from data_prep.manifest_file import load_manifest
 
@@ -53,13 +52,11 @@ def measure(folder: Path, sides: Sequence[int], strips: int, workers: Sequence[i
 
 def main() -> None:
     """Measure in a temporary folder and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sides", type=int, nargs="+", default=[10000, 20000, 54000])
+    parser = options(__doc__, {"--sides": [10000, 20000, 54000], "--workers": [1, 2]})
     parser.add_argument("--strips", type=int, default=20000, help="side of the raster in strips of one row")
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    options = parser.parse_args()
+    asked = parser.parse_args()
     with scratch() as folder:
-        measure(folder, options.sides, options.strips, options.workers)
+        measure(folder, asked.sides, asked.strips, asked.workers)
 
 
 if __name__ == "__main__":

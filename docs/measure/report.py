@@ -7,7 +7,6 @@ Making it is not timed. Each call is a process of its own, start-up included.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import resource
@@ -16,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from turns import ENVIRONMENT, REPOSITORY, load, median_and_each, say, scratch, suite, timed
+from turns import ENVIRONMENT, REPOSITORY, load, median_and_each, options, say, scratch, suite, timed
 
 from benchmarks.metrics.counts import Counts
 from benchmarks.protocol.paper_runs import PAPER_RUNS, PaperRun
@@ -102,13 +101,9 @@ def measure(folder: Path, seeds: int, rounds: int, formats: str) -> str:
 
 def main() -> None:
     """Measure in a temporary folder and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--formats", default="md,tex,csv,html")
-    options = parser.parse_args()
+    asked = options(__doc__, {"--seeds": 3, "--rounds": 3, "--formats": "md,tex,csv,html"}).parse_args()
     with scratch() as folder:
-        say(measure(folder, options.seeds, options.rounds, options.formats))
+        say(measure(folder, asked.seeds, asked.rounds, asked.formats))
 
 
 if __name__ == "__main__":

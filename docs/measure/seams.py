@@ -13,7 +13,6 @@ With --block DIR alone: real tiles that abut as they were published, by the plac
 
 from __future__ import annotations
 
-import argparse
 import io
 import resource
 import sys
@@ -28,7 +27,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from turns import say
+from turns import options, say
 
 from data_prep.checks.adjacent_tiles import find_seams
 from data_prep.checks.duplicates import near_copies
@@ -253,21 +252,19 @@ def near(tiles: Tiles) -> str:
 
 def main() -> None:
     """Make the tiles, look for seams and copies, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, {"--tiles": 6226, "--workers": 2})
     chosen = parser.add_mutually_exclusive_group(required=True)
     chosen.add_argument("--samples", type=Path)
     chosen.add_argument("--block", type=Path)
-    parser.add_argument("--tiles", type=int, default=6226)
-    parser.add_argument("--workers", type=int, default=2)
-    options = parser.parse_args()
-    if options.block is not None:
-        say(block(options.block))
+    asked = parser.parse_args()
+    if asked.block is not None:
+        say(block(asked.block))
         return
     folders = ("deepglobe-layout-vegas/train", "deepglobe-sample/train", "deepglobe-sample/valid")
-    large = [path for folder in folders for path in sorted((options.samples / folder).glob("*_sat.jpg"))]
-    small = sorted((options.samples / "roads-gsi" / "images").glob("*.png"))
+    large = [path for folder in folders for path in sorted((asked.samples / folder).glob("*_sat.jpg"))]
+    small = sorted((asked.samples / "roads-gsi" / "images").glob("*.png"))
     began = time.perf_counter()
-    fillers = others(large, small, options.tiles, options.workers)
+    fillers = others(large, small, asked.tiles, asked.workers)
     took, before = time.perf_counter() - began, _peak()
     real = sum(not name.startswith("invented") for name in fillers)
     say(f"{len(fillers)} tiles of which none abuts another ({real} real), made in {took:.0f} s.\n")
@@ -276,7 +273,7 @@ def main() -> None:
         "| false, of two scenes | false, of one scene | best refused pair of two scenes | seconds |\n"
         "|---|--:|--:|--:|--:|--:|--:|--:|"
     )
-    show_rows(large, fillers, options.tiles)
+    show_rows(large, fillers, asked.tiles)
     say(f"\n{near(fillers)}")
     say(f"Peak memory {_peak():.0f} MiB, of which {before:.0f} MiB with the tiles' edges and thumbnails alone.")
 

@@ -5,6 +5,7 @@ Importing it first lets a script import the repository's packages.
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import subprocess
@@ -35,6 +36,16 @@ class Took:
 
     clock: float
     cores: float
+
+
+def options(doc: str | None, defaults: Mapping[str, int | float | str | list[int]]) -> argparse.ArgumentParser:
+    """Return a parser with options by name, of the kind of their defaults: a list takes several values."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in defaults.items():
+        several = isinstance(default, list)
+        kind = type(default[0] if several else default)
+        parser.add_argument(name, type=kind, nargs="+" if several else None, default=default)
+    return parser
 
 
 def say(text: str) -> None:
