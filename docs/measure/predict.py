@@ -105,14 +105,12 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles
         out.unlink()
 
     turns = take_turns({"bare": bare, "whole": whole}, rounds)
-    rows = []
-    for alone, all_of_it in zip(turns["bare"], turns["whole"], strict=True):
-        ratio, of_processor = alone.clock / all_of_it.clock, alone.cores / all_of_it.cores
-        rows.append((alone.clock, all_of_it.clock, ratio, of_processor))
-        say(
-            f"bare {alone.clock:.2f} s, whole {all_of_it.clock:.2f} s, ratio {ratio:.3f}, "
-            f"of processor time {of_processor:.3f}"
-        )
+    rows = [
+        (alone.clock, all_of_it.clock, alone.clock / all_of_it.clock, alone.cores / all_of_it.cores)
+        for alone, all_of_it in zip(turns["bare"], turns["whole"], strict=True)
+    ]
+    for row in rows:
+        say("bare {:.2f} s, whole {:.2f} s, ratio {:.3f}, of processor time {:.3f}".format(*row))
     alone_s, whole_s, ratio, processor = (statistics.median(values) for values in zip(*rows, strict=True))
     count = grid.count()
     say("| tiles | bare, tiles/s | whole, tiles/s | ratio | ratio of processor time |\n|---|--:|--:|--:|--:|")

@@ -42,8 +42,8 @@ def peak_bytes(command: list[str]) -> int:
     return peak_of(command, lambda process: int(process.memory_full_info().uss), 0.05)[0]
 
 
-def measure(folder: Path, pairs: int, rounds: int, workers: int) -> str:
-    """Return all figures as markdown."""
+def measure(folder: Path, pairs: int, rounds: int, workers: int) -> None:
+    """Print all figures as markdown."""
     from data_prep.datasets.deepglobe import DeepGlobe
     from data_prep.synthetic.marker import MARKER
 
@@ -70,22 +70,20 @@ def measure(folder: Path, pairs: int, rounds: int, workers: int) -> str:
         f"first call on {pairs // 4} pairs": peak_bytes(prepare_command(few, folder / "home of few", workers)),
     }
     middle = {name: median(one.clock for one in found) for name, found in took.items()}
-    lines = [
+    say(
         f"{pairs} pairs, {workers} workers, {os.cpu_count()} cores, medians of {rounds}; load average between rounds "
-        f"{' '.join(loads)} (the measurement alone makes 1 to {workers}).",
-        "",
-        "| | seconds | each round | CPU seconds |",
-        "|---|--:|---|--:|",
-        *(
-            f"| {name} | {median_and_each([one.clock for one in found])} | {median(one.cores for one in found):.2f} |"
-            for name, found in took.items()
-        ),
-        "",
-        f"prepare is {middle['plain loop'] / middle['prepare']:.2f} times as fast as the plain loop; "
-        f"a second call takes 1/{middle['prepare'] / middle['prepare again']:.1f} of the first.",
-        "Peak memory of all processes: " + ", ".join(f"{name} {held / 2**20:.0f} MiB" for name, held in memory.items()),
-    ]
-    return "\n".join(lines)
+        f"{' '.join(loads)} (the measurement alone makes 1 to {workers}).\n"
+    )
+    say("| | seconds | each round | CPU seconds |\n|---|--:|---|--:|")
+    for name, found in took.items():
+        each = median_and_each([one.clock for one in found])
+        say(f"| {name} | {each} | {median(one.cores for one in found):.2f} |")
+    say(
+        f"\nprepare is {middle['plain loop'] / middle['prepare']:.2f} times as fast as the plain loop; "
+        f"a second call takes 1/{middle['prepare'] / middle['prepare again']:.1f} of the first."
+    )
+    held = ", ".join(f"{name} {peak / 2**20:.0f} MiB" for name, peak in memory.items())
+    say(f"Peak memory of all processes: {held}")
 
 
 def main() -> None:
@@ -97,7 +95,7 @@ def main() -> None:
         plain(*asked.plain)
         return
     with scratch() as folder:
-        say(measure(folder, asked.pairs, asked.rounds, asked.workers))
+        measure(folder, asked.pairs, asked.rounds, asked.workers)
 
 
 if __name__ == "__main__":

@@ -66,8 +66,8 @@ def _counts(rng: np.random.Generator, dice: float, dataset: str, images: int, cl
     return Counts(found, wrong, wrong, np.maximum(pixels - found - 2 * wrong, 0))
 
 
-def measure(folder: Path, seeds: int, rounds: int, formats: str) -> str:
-    """Return all figures as markdown."""
+def measure(folder: Path, seeds: int, rounds: int, formats: str) -> None:
+    """Print all figures as markdown."""
     home = folder / "home"
     results = make_home(home, seeds)
     held = sum(path.stat().st_size for path in (home / "results").iterdir())
@@ -84,26 +84,22 @@ def measure(folder: Path, seeds: int, rounds: int, formats: str) -> str:
         loads.append(load())
         took.append(timed([python, *command], environment))
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    lines = [
+    say(
         f"{results} results ({held / 2**20:.0f} MiB), {formats}, {os.cpu_count()} cores, load average before each "
-        f"round {' '.join(loads)}.",
-        "",
-        "| | median | each round |",
-        "|---|--:|---|",
-        f"| seconds | {median_and_each([one.clock for one in took])} |",
-        f"| CPU seconds | {median_and_each([one.cores for one in took])} |",
-        f"| peak memory, MiB | {peak:.0f} | |",
-        "",
-        f"Imported of torch, lightning and mlflow: {', '.join(sorted(imported & HEAVY)) or 'none'}.",
-    ]
-    return "\n".join(lines)
+        f"round {' '.join(loads)}.\n"
+    )
+    say("| | median | each round |\n|---|--:|---|")
+    say(f"| seconds | {median_and_each([one.clock for one in took])} |")
+    say(f"| CPU seconds | {median_and_each([one.cores for one in took])} |")
+    say(f"| peak memory, MiB | {peak:.0f} | |")
+    say(f"\nImported of torch, lightning and mlflow: {', '.join(sorted(imported & HEAVY)) or 'none'}.")
 
 
 def main() -> None:
     """Measure in a temporary folder and print."""
     asked = options(__doc__, {"--seeds": 3, "--rounds": 3, "--formats": "md,tex,csv,html"}).parse_args()
     with scratch() as folder:
-        say(measure(folder, asked.seeds, asked.rounds, asked.formats))
+        measure(folder, asked.seeds, asked.rounds, asked.formats)
 
 
 if __name__ == "__main__":
