@@ -74,6 +74,8 @@ FITTED = (
 SMALL = {
     "prepare": "--pairs 8 --rounds 1 --workers 1",
     "encode": "--source GIVEN/large --images 1 --rounds 1",
+    "attention": "--encoder vit_t --side 64 --rounds 1 --threads 1",
+    "loader": "--home HOME --encoder vit_t --side 64 --rounds 1 --workers 1",
     "report": "--seeds 1 --rounds 1 --formats md",
     "seams --samples": "--samples GIVEN/large --tiles 8 --workers 1",
     "seams --block": "--block GIVEN/block",
@@ -113,7 +115,7 @@ NOT_RUN = {
     r"make notebook": "tests/test_notebook.py, tests/test_tutorial.py",
     r"make gpu": "tests/test_gpu_script.py",
     r"python -m tests\.": "writes files of the repository that tests compare, and tests/fuzz/test_slice.py",
-    r"python docs/measure/(ray|loader|attention).py": "minutes at its smallest",
+    r"python docs/measure/ray.py": "minutes at its smallest",
     r"python sheets.py": "run to make GIVEN/field",
     r"python docs/sample.py": "writes a page of the repository: tests/test_sample.py",
     rf"({'|'.join(UNCHECKED)})\b": "tests/test_pages.py has the reason",

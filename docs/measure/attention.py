@@ -1,15 +1,15 @@
-"""The image encoder beside segment_anything's own: time, memory, where the time goes. ViT-B, batch 1, LoRA of rank 4.
+"""The image encoder beside segment_anything's own: time, memory, where the time goes. Batch 1, LoRA of rank 4.
 
-From the root of the repository: python docs/measure/attention.py [--rounds 7] [--threads 2] [--flex]. It needs Linux
-and no weights: random numbers are as slow. Rounds alternate between SAM's blocks ("reference") and ours, so whatever
-else the machine does falls on both; the ratio is that of medians, its spread that of single rounds. The second ratio is
-of processor time, which other work on the same cores disturbs less. `--flex` compiles FlexAttention and times it too.
+From the root of the repository: python docs/measure/attention.py [--encoder vit_b] [--side 512] [--rounds 7] [--threads
+2] [--flex]. It needs Linux and no weights: random numbers are as slow. Rounds alternate between SAM's blocks
+("reference") and ours, so whatever else the machine does falls on both; the ratio is that of medians, its spread that
+of single rounds. The second ratio is of processor time, which other work on the same cores disturbs less. `--flex`
+compiles FlexAttention and times it too.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import time
@@ -20,14 +20,14 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from torch import Tensor
+from passes import forward, random_encoder, step
+from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
-from turns import say, take_turns
+from turns import load, options, say, take_turns, vit
 
-from rssam.lora import add_lora, freeze_encoder
 from rssam.sam.attention import AttentionKind, ExactBlock, attend, set_attention
-from rssam.sam.encoder import WINDOW, SamEncoder
-from rssam.sam.encoder_sizes import ENCODERS
+from rssam.sam.encoder import WINDOW
+from rssam.sam.encoder_sizes import ENCODERS, EncoderSize
 from rssam.sam.tiled_attention import offset_table
 
 COMPARED: tuple[AttentionKind, ...] = ("reference", "auto")
@@ -45,35 +45,16 @@ CLASSES = {
 """Operators by what they are for; what is in none is "all else"."""
 
 
-def encoder(side: int, size: str = "vit_b") -> SamEncoder:
-    """Return SAM's encoder as it is trained: LoRA and the neck learn, all else is frozen. No parameter is zero."""
-    torch.manual_seed(0)
-    net = SamEncoder(ENCODERS[size], (side, side), neck=True)
-    add_lora(net, 4)
-    for parameter in net.parameters():
-        torch.nn.init.normal_(parameter, std=0.02)
-    freeze_encoder(net, "sam")
-    assert net.neck is not None
-    net.neck.requires_grad_(True)
+def trained_encoder(name: str, side: int) -> nn.Module:
+    """Return SAM's encoder as it is trained: LoRA and the neck learn, all else is frozen."""
+    net = random_encoder(name, side)
+    net.encoder.neck.requires_grad_(True)
     return net
 
 
-def forward(net: SamEncoder, images: Tensor) -> None:
-    """Run the encoder as in prediction."""
-    with torch.inference_mode():
-        net(images)
-
-
-def step(net: SamEncoder, images: Tensor) -> None:
-    """Run the encoder as in training, without the optimiser."""
-    neck = net(images).neck
-    assert neck is not None
-    neck.square().mean().backward()
-
-
-def compare(what: str, side: int, run: Callable[[SamEncoder, Tensor], None], rounds: int) -> str:
+def compare(name: str, what: str, side: int, run: Callable[[nn.Module, Tensor], None], rounds: int) -> str:
     """Return a row of the table of times."""
-    net, images = encoder(side), torch.rand(1, 3, side, side)
+    net, images = trained_encoder(name, side), torch.rand(1, 3, side, side)
 
     def told(kind: AttentionKind) -> None:
         set_attention(net, kind)
@@ -85,10 +66,10 @@ def compare(what: str, side: int, run: Callable[[SamEncoder, Tensor], None], rou
     ratios = sorted(reference / ours for reference, ours in zip(*wall, strict=True))
     cells = [f"{median(one):.2f}" for one in wall] + [f"**{median(wall[0]) / median(wall[1]):.2f}**"]
     cells += [f"{ratios[0]:.2f} to {ratios[-1]:.2f}", f"{median(processor[0]) / median(processor[1]):.2f}"]
-    return f"| {what} | " + " | ".join(cells) + " |"
+    return f"| {what}, {side} | " + " | ".join(cells) + " |"
 
 
-def kept(net: SamEncoder, images: Tensor) -> int:
+def kept(net: nn.Module, images: Tensor) -> int:
     """Return the bytes that wait for the backward pass, every storage once, parameters left out."""
     own = {p.untyped_storage().data_ptr() for p in (*net.parameters(), *net.buffers())}
     storages: dict[int, int] = {}
@@ -100,15 +81,15 @@ def kept(net: SamEncoder, images: Tensor) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        out = net(images).neck  # alive, so that no address is used twice
+        out = net(images)  # alive, so that no address is used twice
     del out
     return sum(storages.values())
 
 
-def peak(kind: AttentionKind, side: int) -> int:
+def peak(kind: AttentionKind, name: str, side: int) -> int:
     """Return the bytes by which resident memory rises in one step; a small encoder loads the code first."""
-    step(encoder(64, "vit_t"), torch.rand(1, 3, 64, 64))
-    net, images = encoder(side), torch.rand(1, 3, side, side)
+    step(trained_encoder("vit_t", 64), torch.rand(1, 3, 64, 64))
+    net, images = trained_encoder(name, side), torch.rand(1, 3, side, side)
     set_attention(net, kind)
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     before = _status("VmRSS")
@@ -121,14 +102,14 @@ def _status(field: str) -> int:
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
 
 
-def memory(side: int, threads: int) -> list[str]:
+def memory(name: str, side: int) -> list[str]:
     """Return rows of the table of memory; each peak is that of a process of its own."""
-    net, images = encoder(side), torch.rand(1, 3, side, side)
+    net, images = trained_encoder(name, side), torch.rand(1, 3, side, side)
     waiting, peaks = [], []
     for kind in COMPARED:
         set_attention(net, kind)
         waiting.append(kept(net, images))
-        command = [sys.executable, __file__, "--threads", str(threads), "--peak", kind]
+        command = [sys.executable, *sys.argv, "--peak", kind]
         peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     return [
         f"| {what} | {reference / 2**20:.0f} | {ours / 2**20:.0f} | **{ours / reference:.2f}** |"
@@ -136,9 +117,9 @@ def memory(side: int, threads: int) -> list[str]:
     ]
 
 
-def shares(side: int) -> list[str]:
+def shares(name: str, side: int) -> list[str]:
     """Return rows of the profile of a step."""
-    net, images = encoder(side), torch.rand(1, 3, side, side)
+    net, images = trained_encoder(name, side), torch.rand(1, 3, side, side)
     spent: list[dict[str, float]] = []
     for kind in COMPARED:
         set_attention(net, kind)
@@ -158,14 +139,21 @@ def shares(side: int) -> list[str]:
     return rows
 
 
-def ways(rounds: int) -> list[str]:
+def block_of(size: EncoderSize, side: int, window: int) -> tuple[ExactBlock, Tensor]:
+    """Return a block for images of `side` pixels, and what its attention takes [1, rows, columns, 3 widths]."""
+    tokens = side // 16
+    block = ExactBlock(
+        dim=size.width, num_heads=size.heads, use_rel_pos=True, window_size=window, input_size=(tokens, tokens)
+    )
+    return block.requires_grad_(False), torch.randn(1, tokens, tokens, 3 * size.width)
+
+
+def ways(size: EncoderSize, side: int, rounds: int) -> list[str]:
     """Return rows of the table of ways: one block's attention, without its layers."""
     rows = []
-    for what, side, window in (("global, 512", 32, 0), ("windows, 512", 32, WINDOW), ("windows, 256", 16, WINDOW)):
-        block = ExactBlock(dim=768, num_heads=12, use_rel_pos=True, window_size=window, input_size=(side, side))
-        block.requires_grad_(False)
-        qkv = torch.randn(1, side, side, 3 * 768)
-        learned, gradient = qkv.clone().requires_grad_(), torch.randn(1, side, side, 768)
+    for what, pixels, window in (("global", side, 0), ("windows", side, WINDOW), ("windows", side // 2, WINDOW)):
+        block, qkv = block_of(size, pixels, window)
+        learned, gradient = qkv.clone().requires_grad_(), torch.randn(*qkv.shape[:3], size.width)
 
         def ahead(way: AttentionKind, block: ExactBlock = block, qkv: Tensor = qkv) -> None:
             with torch.inference_mode():
@@ -179,24 +167,24 @@ def ways(rounds: int) -> list[str]:
         for name, run in (("forward", ahead), ("forward and backward", both)):
             taken = take_turns({way: partial(run, way) for way in WAYS}, rounds)
             cells = (f"{1000 * median(one.clock for one in taken[way]):.0f}" for way in WAYS)
-            rows.append(f"| {what}, {name} | " + " | ".join(cells) + " |")
+            rows.append(f"| {what}, {pixels}, {name} | " + " | ".join(cells) + " |")
     return rows
 
 
-def flex(rounds: int) -> list[str]:
-    """Return rows on FlexAttention, compiled, beside tiles: the forward pass of a global block at 512 pixels."""
+def flex(size: EncoderSize, side: int, rounds: int) -> list[str]:
+    """Return rows on FlexAttention, compiled, beside tiles: the forward pass of a global block."""
     from torch.nn.attention.flex_attention import flex_attention
 
-    block = ExactBlock(dim=768, num_heads=12, use_rel_pos=True, window_size=0, input_size=(32, 32))
-    block.requires_grad_(False)
-    qkv = torch.randn(1, 32, 32, 3 * 768)
-    query, key, value = qkv.view(1, 1024, 3, 12, 64).permute(2, 0, 3, 1, 4).contiguous().unbind(0)  # [1, 12, 1024, 64]
-    grid = query.view(1, 12, 32, 32, 64)
-    rows = torch.einsum("bnhwd,hkd->bnhwk", grid, offset_table(block.attn.rel_pos_h, 32)).reshape(1, 12, 1024, 32)
-    columns = torch.einsum("bnhwd,wkd->bnhwk", grid, offset_table(block.attn.rel_pos_w, 32)).reshape(1, 12, 1024, 32)
+    block, qkv = block_of(size, side, 0)
+    tokens, heads = side // 16, size.heads
+    split = qkv.view(1, tokens**2, 3, heads, -1).permute(2, 0, 3, 1, 4).contiguous()
+    query, key, value = split.unbind(0)  # [1, heads, tokens**2, width of a head]
+    grid, shape = query.unflatten(2, (tokens, tokens)), (1, heads, tokens**2, tokens)
+    rows = torch.einsum("bnhwd,hkd->bnhwk", grid, offset_table(block.attn.rel_pos_h, tokens)).reshape(shape)
+    columns = torch.einsum("bnhwd,wkd->bnhwk", grid, offset_table(block.attn.rel_pos_w, tokens)).reshape(shape)
 
     def placed(score: Tensor, b: Tensor, head: Tensor, q: Tensor, k: Tensor) -> Tensor:
-        return score + rows[b, head, q, k // 32] + columns[b, head, q, k % 32]
+        return score + rows[b, head, q, k // tokens] + columns[b, head, q, k % tokens]
 
     compiled = torch.compile(flex_attention)
     began = time.perf_counter()
@@ -228,35 +216,29 @@ def _table(head: str, rows: Iterable[str]) -> None:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=2)
+    parser = options(__doc__, {"--rounds": 7, "--threads": 2})
+    parser.add_argument("--encoder", choices=ENCODERS, default="vit_b")
+    parser.add_argument("--side", type=int, default=512, help="of the images in pixels, a multiple of 32")
     parser.add_argument("--flex", action="store_true")
     parser.add_argument("--peak", choices=COMPARED, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    if options.peak:
-        sys.stdout.write(str(peak(options.peak, 512)))
+    asked = parser.parse_args()
+    name, side, size = asked.encoder, asked.side, ENCODERS[asked.encoder]
+    torch.set_num_threads(asked.threads)
+    if asked.peak:
+        sys.stdout.write(str(peak(asked.peak, name, side)))
         return
-    began = time.perf_counter()
-    load = f"load average {os.getloadavg()[0]:.1f}"
-    timed = (
-        compare(what, side, run, options.rounds)
-        for what, side, run in (
-            ("forward, 256", 256, forward),
-            ("forward, 512", 512, forward),
-            ("forward and backward, 512", 512, step),
-        )
-    )
-    _table("| ViT-B, batch 1 | SAM, s | ours, s | ratio | single rounds | of processor time |", timed)
-    _table("| forward and backward, 512 | SAM, MiB | ours, MiB | ratio |", memory(512, options.threads))
-    _table("| a block's attention, ms | " + " | ".join(WAYS) + " |", ways(options.rounds))
-    _table("| step at 512, by operator | SAM | | ours | |", shares(512))
-    for line in flex(options.rounds) if options.flex else []:
+    began, before = time.perf_counter(), load()
+    passes = (("forward", side // 2, forward), ("forward", side, forward), ("forward and backward", side, step))
+    timed = (compare(name, *one, asked.rounds) for one in passes)
+    _table(f"| {vit(name)}, batch 1 | SAM, s | ours, s | ratio | single rounds | of processor time |", timed)
+    _table(f"| forward and backward, {side} | SAM, MiB | ours, MiB | ratio |", memory(name, side))
+    _table("| a block's attention, ms | " + " | ".join(WAYS) + " |", ways(size, side, asked.rounds))
+    _table(f"| step at {side}, by operator | SAM | | ours | |", shares(name, side))
+    for line in flex(size, side, asked.rounds) if asked.flex else []:
         say(line)
     say(
-        f"{load} at the start and {os.getloadavg()[0]:.1f} at the end; {torch.get_num_threads()} threads, "
-        f"{options.rounds} rounds, {time.perf_counter() - began:.0f} s"
+        f"load average {before} at the start and {load()} at the end; {torch.get_num_threads()} threads, "
+        f"{asked.rounds} rounds, {time.perf_counter() - began:.0f} s"
     )
 
 

@@ -1,6 +1,6 @@
 """Whether the decoder chain as printed learns, and how far apart each chain leaves the class tokens. On a CPU.
 
-From the root of the repository, with PYTHONPATH=. (fp16's products are shared with the tests):
+From the root of the repository; fp16's products are shared with the tests:
 
     python docs/measure/chain.py distance                 # class distance after the decoder at 1/4
     python docs/measure/chain.py learn --out FILE.jsonl   # every cell of `cells`; those in the file are kept
@@ -21,10 +21,8 @@ for a CPU without float16 takes three times as long.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
-import sys
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -35,6 +33,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from turns import options, say
 
 from benchmarks.conformance import tiles
 from benchmarks.training.loss import segmentation_loss
@@ -143,7 +142,7 @@ def _last_distance(net: RsSam, cell: Cell, images: torch.Tensor) -> float:
 @torch.no_grad()
 def distances(seeds: int) -> None:
     """Print the mean class distance after the decoder at 1/4 of each chain, over seeds of features and weights."""
-    print("| chain | weights of queries and keys | fp32 | bf16 | lowest | highest |\n|---|--:|--:|--:|--:|--:|")
+    say("| chain | weights of queries and keys | fp32 | bf16 | lowest | highest |\n|---|--:|--:|--:|--:|--:|")
     for chain, scale in itertools.product(CHAINS, (1, 3, 10)):
         found: dict[str, list[float]] = {"fp32": [], "bf16": []}
         for seed in range(seeds):
@@ -156,7 +155,7 @@ def distances(seeds: int) -> None:
                     values.append(float(class_distance(decoders(features, tokens)[1][-1])))
         exact = found["fp32"]
         numbers = (mean(exact), mean(found["bf16"]), min(exact), max(exact))
-        print(f"| {chain} | {scale} | {' | '.join(f'{number:.2g}' for number in numbers)} |", flush=True)
+        say(f"| {chain} | {scale} | {' | '.join(f'{number:.2g}' for number in numbers)} |")
 
 
 def table(files: list[Path]) -> None:
@@ -169,29 +168,24 @@ def table(files: list[Path]) -> None:
         row.setdefault((cell["rate"], cell["chain"]), {})[cell["seed"]] = shown
     columns: list[tuple[float, Chain]] = list(itertools.product((3e-4, 5e-3), ("printed", "sam_first")))
     names = " | ".join(f"{chain}, {rate:.0e}" for rate, chain in columns).replace("e-0", "e-")
-    print(f"| row | precision | weights of queries and keys | {names} |\n|---|---|--:|---|---|---|---|")
+    say(f"| row | precision | weights of queries and keys | {names} |\n|---|---|--:|---|---|---|---|")
     order = {precision: place for place, precision in enumerate(PRECISIONS)}
     for row, precision, scale in sorted(found, key=lambda key: (key[0], order[key[1]], key[2])):
         by_seed = (found[row, precision, scale].get(column, {}) for column in columns)
         cells_shown = " | ".join(" ".join(seeds[seed] for seed in sorted(seeds)) or "-" for seeds in by_seed)
-        print(f"| {row} | {precision} | {scale:g} | {cells_shown} |")
+        say(f"| {row} | {precision} | {scale:g} | {cells_shown} |")
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Run one of the measurements, or print what they found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, {"--scale": 1.0, "--rate": 3e-4, "--seed": 0, "--seeds": 5})
     parser.add_argument("what", choices=("distance", "learn", "table"))
     parser.add_argument("files", type=Path, nargs="*")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--chain", choices=CHAINS, default="printed")
     parser.add_argument("--row", type=int, choices=ROWS)
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
-    parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--rate", type=float, default=3e-4)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--part", default="1/1", help="K/N: every Nth cell from the Kth on, for several processes")
-    given = parser.parse_args(argv)
+    given = parser.parse_args()
     torch.set_num_threads(1)
     if given.what == "distance":
         distances(given.seeds)
@@ -199,8 +193,7 @@ def main(argv: list[str]) -> None:
     if given.what == "table":
         table(given.files)
         return
-    part, parts = map(int, given.part.split("/"))
-    chosen: Iterable[Cell] = list(cells(given.chain))[part - 1 :: parts]
+    chosen = cells(given.chain)
     if given.row is not None:
         chosen = [Cell(given.chain, given.row, given.precision, given.scale, given.rate, given.seed)]
     done = given.out.read_text().splitlines() if given.out and given.out.exists() else []
@@ -209,11 +202,11 @@ def main(argv: list[str]) -> None:
         if tuple(asdict(cell).values()) in known:
             continue
         line = json.dumps(learn(cell))
-        print(line, flush=True)
+        say(line)
         if given.out:
             with given.out.open("a") as file:
                 file.write(line + "\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -8,15 +8,11 @@ A checkpoint is what an epoch writes at most: the last one, optimiser included, 
 
 from __future__ import annotations
 
-import argparse
-import os
-import tempfile
-import time
-from pathlib import Path
+import itertools
 from statistics import median
 
 import torch
-from turns import say
+from turns import load, options, say, scratch, take_turns
 
 from baselines.sam_lora import SamLora
 from benchmarks.protocol.cost import measure
@@ -43,23 +39,25 @@ SUSTAINED = (40e12, 150e12)
 def measured(model: RSSAM | SamLora, side: int, rounds: int) -> None:
     """Train some groups, save some checkpoints."""
     cpu = torch.device("cpu")
-    with seeded(0), tempfile.TemporaryDirectory() as folder:
-        net = model.build(Task(("road",), (side, side)), WeightsFolder(Path(folder)))
+    with seeded(0), scratch() as folder:
+        net = model.build(Task(("road",), (side, side)), WeightsFolder(folder))
         optimizer = make_optimizer(net, PAPER, 1e-3)
         images, labels = torch.rand(6, 3, side, side), (torch.rand(6, side, side) > 0.9).to(torch.uint8)
-        groups, saves = [], []
-        for number in range(rounds):
-            began = time.perf_counter()
+        checkpoints, epochs = Checkpoints(folder), itertools.count(1)
+
+        def train() -> None:
             training_loss(net, images, labels, 0.2, 0.8).backward()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            groups.append(time.perf_counter() - began)
-            checkpoints = Checkpoints(Path(folder))
-            began = time.perf_counter()
-            checkpoints.save_best(net, number + 1)
-            checkpoints.save(net, optimizer, {"best_epoch": number + 1}, random_states(cpu))
-            saves.append(time.perf_counter() - began)
-        size = (Path(folder) / LAST).stat().st_size
+
+        def save() -> None:
+            epoch = next(epochs)
+            checkpoints.save_best(net, epoch)
+            checkpoints.save(net, optimizer, {"best_epoch": epoch}, random_states(cpu))
+
+        turns = take_turns({"group": train, "save": save}, rounds, warm=False)
+        groups, saves = ([one.clock for one in found] for found in turns.values())
+        size = (folder / LAST).stat().st_size
         best = checkpoints.best(rounds).stat().st_size
         total = sum(4 * value.numel() for value in net.state_dict().values())
     epoch = median(groups) * (TRAIN + VAL / 3) / 6
@@ -93,13 +91,10 @@ def on_paper(model: RSSAM | SamLora) -> None:
 
 def main() -> None:
     """Print a line for each system."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--side", type=int, default=256)
-    options = parser.parse_args()
-    say(f"load average {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} thread(s)")
+    asked = options(__doc__, {"--rounds": 5, "--side": 256}).parse_args()
+    say(f"load average {load()}, {torch.get_num_threads()} thread(s)")
     for small in (SamLora("vit_t", "scratch"), RSSAM("vit_t", "scratch")):
-        measured(small, options.side, options.rounds)
+        measured(small, asked.side, asked.rounds)
     for large in (SamLora(), RSSAM()):
         on_paper(large)
 

@@ -7,17 +7,19 @@ are of the process alone.
 
 from __future__ import annotations
 
-import argparse
 import io
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import numpy as np
 from PIL import Image
-from turns import say
+from turns import in_turn, options, say, scratch
+
+from data_prep.datasets.deepglobe import DeepGlobe
+from data_prep.images.encode import encode_image
 
 SIDE = 512
 
@@ -29,6 +31,18 @@ def by_pillow(image: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
+def write_and_read(encode: Callable[[np.ndarray], bytes], image: np.ndarray) -> tuple[float, float, int]:
+    """Return the seconds that writing and reading take, and the bytes between them."""
+    began = time.process_time()
+    content = encode(image)
+    written = time.process_time()
+    read = np.asarray(Image.open(io.BytesIO(content)))
+    took = written - began, time.process_time() - written
+    if not np.array_equal(read, image):
+        raise AssertionError("the pixels are not given back")
+    return *took, len(content)
+
+
 def images_of(folder: Path, count: int) -> Iterator[np.ndarray]:
     """Yield corners of the first images of a folder."""
     paths = [path for path in sorted(folder.rglob("*.jpg")) if "mask" not in path.name]
@@ -36,47 +50,30 @@ def images_of(folder: Path, count: int) -> Iterator[np.ndarray]:
         yield np.ascontiguousarray(np.asarray(Image.open(path).convert("RGB"))[:SIDE, :SIDE])
 
 
-def measure(folder: Path, count: int, rounds: int) -> str:
-    """Return the table as markdown."""
-    from data_prep.images.encode import encode_image
-
+def measure(folder: Path, count: int, rounds: int) -> None:
+    """Print the table as markdown."""
     ways = {"Pillow, level 3": by_pillow, "`encode_image`": encode_image}
-    images = list(images_of(folder, count))
-    took: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    sizes = dict.fromkeys(ways, 0)
-    for number in range(rounds):
-        for image in images:
-            for name, encode in ways.items():
-                began = time.process_time()
-                content = encode(image)
-                written = time.process_time()
-                read = np.asarray(Image.open(io.BytesIO(content)))
-                took[name].append((written - began, time.process_time() - written))
-                if number == 0:
-                    sizes[name] += len(content)
-                if not np.array_equal(read, image):
-                    raise AssertionError(f"{name} does not give back the pixels")
-    lines = ["| | write, ms | read, ms | kB |", "|---|--:|--:|--:|"]
-    for name, times in took.items():
-        write, read = (1e3 * median(column) for column in zip(*times, strict=True))
-        lines.append(f"| {name} | {write:.1f} | {read:.1f} | {sizes[name] / len(images) / 1e3:.0f} |")
-    return "\n".join(lines)
+    found: dict[str, list[tuple[float, float, int]]] = {name: [] for name in ways}
+    for image in images_of(folder, count):
+        turns = in_turn({name: partial(write_and_read, encode, image) for name, encode in ways.items()}, rounds)
+        for name, values in turns.items():
+            found[name] += values
+    say("| | write, ms | read, ms | kB |\n|---|--:|--:|--:|")
+    for name, values in found.items():
+        write, read, size = zip(*values, strict=True)
+        say(f"| {name} | {1e3 * median(write):.1f} | {1e3 * median(read):.1f} | {mean(size) / 1e3:.0f} |")
 
 
 def main() -> None:
     """Measure and print."""
-    from data_prep.datasets.deepglobe import DeepGlobe
-
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, {"--images": 8, "--rounds": 5})
     parser.add_argument("--source", type=Path)
-    parser.add_argument("--images", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="rssam-measure-") as scratch:
-        source = options.source or Path(scratch) / "source"
-        if options.source is None:
-            DeepGlobe().synthesize(source, options.images, seed=0)
-        say(measure(source, options.images, options.rounds))
+    asked = parser.parse_args()
+    with scratch() as folder:
+        source = asked.source or folder / "source"
+        if asked.source is None:
+            DeepGlobe().synthesize(source, asked.images, seed=0)
+        measure(source, asked.images, asked.rounds)
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ def run_stage(steps: Sequence[Step], site: Site, seconds: float) -> list[dict[st
     until = time.monotonic() + seconds
     ends, said = [], site.kept.parent / "said.txt"
     for step in steps:
-        there = Site(step.name, site.device, site.quick, site.home, site.records, site.kept)
+        there = replace(site, step=step.name)
         limit = min(step.seconds, until - time.monotonic())
         end: dict[str, Any] = {"status": "left out", "reason": f"the {seconds:.0f} s of the stage were over"}
         if limit > 1:

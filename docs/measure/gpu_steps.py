@@ -32,7 +32,7 @@ ROAD = ("road",)
 
 
 @contextmanager
-def exact(device: str) -> Iterator[None]:
+def exact() -> Iterator[None]:
     """Compute float32 as such: TF32 has ten bits, which turn SegNet's pooling indices over."""
     flags = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [flag.allow_tf32 for flag in flags]
@@ -66,7 +66,7 @@ def ceilings(site: Any) -> None:
              lambda a=images, b=kernel: torch.nn.functional.conv2d(a, b, padding=1),  # type: ignore[misc]
              2.0 * 8 * 64 * 64 * 9 * maps**2),
         ]  # fmt: skip
-    with exact(site.device):
+    with exact():
         seconds = alternating([Operation(name, run, 1) for name, run, _ in work], 2 if quick else 5, device)
     for name, _, amount in work:
         site.record(ceiling=name, a_second=amount / median(seconds[name]))
@@ -75,15 +75,16 @@ def ceilings(site: Any) -> None:
 def system(site: Any, name: str) -> None:
     """Compare a system with the CPU in float32, then train it for ten steps in bf16 and in fp16."""
     model, task = smallest(MODELS[name]), Task(ROAD, (64, 64) if site.quick else (128, 128))
-    with seeded(0, deterministic=False), torch.inference_mode(), exact(site.device):
+    with seeded(0, deterministic=False), torch.inference_mode(), exact():
         net, images = model.architecture(task).eval(), torch.rand(2, 3, *task.image_size)
         wanted = net(images)
         found = net.to(site.device)(images.to(site.device)).cpu()
     difference = _difference(found, wanted)
     site.record(system=model.title, differs=difference)
     for precision in ("bf16-mixed", "16-mixed"):
-        losses, left_out = _losses(site, model, task, precision)
-        site.record(system=model.title, precision=precision, losses=losses, left_out=left_out)
+        step, scale = _step(site, model, task, 2, precision)
+        losses = torch.stack([step() for _ in range(2 if site.quick else 10)]).tolist()
+        site.record(system=model.title, precision=precision, losses=losses, left_out=scale.take_left_out())
         if not all(map(math.isfinite, losses)):
             raise ValueError(f"losses of {precision}: {losses}")
     if not difference < CLOSE:
@@ -92,12 +93,6 @@ def system(site: Any, name: str) -> None:
 
 def _difference(found: Tensor, wanted: Tensor) -> float:
     return float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1e-6))
-
-
-def _losses(site: Any, model: Model, task: Task, precision: Any) -> tuple[list[float], int]:
-    step, scale = _step(site, model, task, 2, precision)
-    losses = [step() for _ in range(2 if site.quick else 10)]
-    return torch.stack(losses).tolist(), scale.take_left_out()
 
 
 def network(site: Any, model: Model, task: Task) -> nn.Module:
@@ -157,7 +152,7 @@ def blocks(site: Any) -> None:
         block.to(site.device)
         for way in ("folded", "dense", "reference"):
             set_attention(block, way)
-            with exact(site.device):
+            with exact():
                 found = _passes(block, maps.to(site.device))
             differences = {name: _difference(found[name].cpu(), value) for name, value in wanted.items()}
             worst = max(worst, *differences.values())
@@ -206,11 +201,12 @@ def training_steps(
             step, _ = _step(site, model, task, group, precision, compiled=compiled)
             began = time.perf_counter()
             step()
-            first = float(step()), time.perf_counter() - began  # reading the loss waits for the device
+            float(step())  # reading the loss waits for the device
+            first_two = time.perf_counter() - began
             seconds = alternating([Operation("step", step, group)], rounds, torch.device(site.device))["step"]
             memory = torch.cuda.max_memory_allocated() if site.cuda else None
             site.record(system=model.title, size=side, group=group, compiled=compiled, step_seconds=seconds,
-                        seconds_of_first_two=first[1], peak_memory=memory)  # fmt: skip
+                        seconds_of_first_two=first_two, peak_memory=memory)  # fmt: skip
             if profiled:
                 _keep_profile(site, name, step)
         except (RuntimeError, ImportError, AttributeError) as error:  # the next system is measured all the same

@@ -18,18 +18,16 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 from scipy.stats import norm
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from turns import options, say
 
 from benchmarks.metrics.counts import Counts
 from reports.statistics.jackknife import FEWEST_TESTED, FEWEST_UNITS, Jackknife, jackknife_dice
@@ -128,8 +126,7 @@ def coverage(population: Population, units: int, tiles: int, arguments: argparse
     """Return the share of simulations in which each interval holds the truth, and of false daggers."""
     rng = np.random.default_rng([arguments.seed, units, tiles])
     truth = population.dice(np.random.default_rng([arguments.seed, 1]))
-    held: dict[str, int] = dict.fromkeys(("jackknife", "percentile", "BCa", "tiles as images"), 0)
-    daggers = {"paired jackknife": 0, "tiles as images, daggers": 0}
+    counted: Counter[str] = Counter()
     owner, alone = np.repeat(np.arange(units), tiles), np.arange(units * tiles)
     for _ in range(arguments.simulations):
         first, second = population.draw(rng, units, tiles, systems=2)
@@ -139,13 +136,13 @@ def coverage(population: Population, units: int, tiles: int, arguments: argparse
         if tiles > 1:
             found["tiles as images"] = jackknife(first, alone).student()
         for name, (low, high) in found.items():
-            held[name] += low <= truth <= high
+            counted[name] += low <= truth <= high
         if units >= FEWEST_TESTED:
-            daggers["paired jackknife"] += (estimate - jackknife(second, owner)).p < 0.05
-        if units * tiles >= FEWEST_TESTED:
+            counted["paired jackknife"] += (estimate - jackknife(second, owner)).p < 0.05
+        if tiles > 1 and units * tiles >= FEWEST_TESTED:
             difference = jackknife(first, alone) - jackknife(second, alone)
-            daggers["tiles as images, daggers"] += tiles > 1 and difference.p < 0.05
-    return {name: count / arguments.simulations for name, count in (held | daggers).items()}
+            counted["tiles as images, daggers"] += difference.p < 0.05
+    return {name: count / arguments.simulations for name, count in counted.items()}
 
 
 def unequal(arguments: argparse.Namespace) -> None:
@@ -173,7 +170,7 @@ def unequal(arguments: argparse.Namespace) -> None:
             daggers = f" daggers {dagger[tested].mean():.3f}" if len(tiles) >= FEWEST_TESTED and tested.any() else ""
             right = f" right {held[shown].mean():.3f}" if shown.any() else ""
             cells.append(f"{least:.1f}: shown {shown.mean():.2f}{right}{daggers}")
-        print("  ".join(cells), flush=True)
+        say("  ".join(cells))
 
 
 def _sums(counts: Counts) -> Floats:
@@ -188,16 +185,16 @@ def _dice(sums: Floats) -> float:
 def verdict_rates(arguments: argparse.Namespace) -> None:
     """Print how often a true replication is called "higher" or "lower", by a pooled spread and by its own."""
     systems, simulations = 11, 10 * arguments.simulations
-    scenarios: dict[str, tuple[Callable[[int], float], float]] = {
-        "all equally steady": (lambda _: 0.004, 0.0),
-        "one system four times as unsteady": (lambda system: 0.016 if system == 0 else 0.004, 0.0),
-        "half of the variance is the split's, shared by all": (lambda _: 0.004, 0.5),
-        "both": (lambda system: 0.016 if system == 0 else 0.004, 0.5),
+    scenarios = {  # spread of the first system, and the share of variance that the split has
+        "all equally steady": (0.004, 0.0),
+        "one system four times as unsteady": (0.016, 0.0),
+        "half of the variance is the split's, shared by all": (0.004, 0.5),
+        "both": (0.016, 0.5),
     }
-    print("\nFalse verdicts, worst system and mean of systems, n = 5 replicates; T as a multiple of s")
-    for name, (spread, shared) in scenarios.items():
+    say("\nFalse verdicts, worst system and mean of systems, n = 5 replicates; T as a multiple of s")
+    for name, (first, shared) in scenarios.items():
         rng = np.random.default_rng([arguments.seed, 7])
-        s = np.array([spread(system) for system in range(systems)])
+        s = np.array([first] + [0.004] * (systems - 1))
         shape = (simulations, systems)
 
         def runs(count: int) -> Floats:
@@ -213,40 +210,37 @@ def verdict_rates(arguments: argparse.Namespace) -> None:
         alone = distance > reach_factor(5) * ours.std(axis=2, ddof=1) + ROUNDING
         means = ours.mean(axis=1) - paper.mean(axis=1)[:, None]  # [simulations, 5]: of all systems together
         joint = np.abs(means.mean(axis=1)) > reach_factor(5) * means.std(axis=1, ddof=1)
-        print(
+        say(
             f"{name:52} pooled spread {together.mean(axis=0).max():.3f} {together.mean():.3f}   own spread "
             f"{alone.mean(axis=0).max():.3f} {alone.mean():.3f}   joint shift excludes 0: {joint.mean():.3f}   "
             f"three or more systems outside: {(together.sum(axis=1) > 2).mean():.3f} "
             f"{(alone.sum(axis=1) > 2).mean():.3f}"
         )
-    print(f"T is {reach_factor(5):.2f} s + {ROUNDING} at n = 5")
+    say(f"T is {reach_factor(5):.2f} s + {ROUNDING} at n = 5")
 
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--simulations", type=int, default=2000)
-    parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
+    parser = options(__doc__, {"--simulations": 2000, "--draws": 1000, "--seed": 0})
     parser.add_argument("--units", type=int, nargs="*", help="only cells with so many images or scenes, no verdicts")
     parser.add_argument("--unequal", action="store_true", help="only scenes of unequal size")
     arguments = parser.parse_args()
     began = time.monotonic()
     if arguments.unequal:
         unequal(arguments)
-        print(f"{time.monotonic() - began:.0f} s")
+        say(f"{time.monotonic() - began:.0f} s")
         return
-    print(f"{arguments.simulations} simulations a cell, {arguments.draws} draws, seed {arguments.seed}")
+    say(f"{arguments.simulations} simulations a cell, {arguments.draws} draws, seed {arguments.seed}")
     cells = [(Population(), size, 1) for size in SIZES] + [(Population(0.6), count, TILES) for count in SCENES]
     for population, units, tiles in cells:
         if arguments.units and units not in arguments.units:
             continue
         rates = coverage(population, units, tiles, arguments)
         name = f"{units} images" if tiles == 1 else f"{units} scenes of {tiles} tiles"
-        print(f"{name:24}", "  ".join(f"{method} {rate:.3f}" for method, rate in rates.items() if rate), flush=True)
+        say(f"{name:24} " + "  ".join(f"{method} {rate:.3f}" for method, rate in rates.items() if rate))
     if not arguments.units:
         verdict_rates(arguments)
-    print(f"{time.monotonic() - began:.0f} s")
+    say(f"{time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

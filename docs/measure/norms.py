@@ -8,14 +8,13 @@ medians, and the median, lowest and highest ratio of a round.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from statistics import median
 
 import torch
 from segment_anything.modeling.common import LayerNorm2d as SamLayerNorm2d
 from torch import nn
-from turns import take_turns
+from turns import options, say, take_turns
 
 from baselines.sam_lora import SamLora
 from benchmarks.training.loss import training_loss
@@ -35,33 +34,16 @@ def use(net: nn.Module, norm: type[nn.Module]) -> None:
             module.__class__ = norm
 
 
-def step(
-    net: nn.Module,
-    x: torch.Tensor,
-    loss_of: Loss,
-    half: torch.dtype | None,
-) -> None:
-    """Compute one forward and one backward pass."""
-    with torch.autocast(x.device.type, half or torch.bfloat16, enabled=half is not None):
-        loss = loss_of(net, x)
-    loss.backward()  # type: ignore[no-untyped-call]
-    net.zero_grad(set_to_none=True)
-    x.grad = None
-
-
-def compare(
-    name: str,
-    net: nn.Module,
-    x: torch.Tensor,
-    loss_of: Loss,
-    half: torch.dtype | None,
-    rounds: int,
-) -> None:
-    """Print one line of the table."""
+def compare(name: str, net: nn.Module, x: torch.Tensor, loss_of: Loss, half: torch.dtype | None, rounds: int) -> None:
+    """Print one line of the table: of a forward and a backward pass."""
 
     def run(norm: type[nn.Module]) -> None:
         use(net, norm)
-        step(net, x, loss_of, half)
+        with torch.autocast(x.device.type, half or torch.bfloat16, enabled=half is not None):
+            loss = loss_of(net, x)
+        loss.backward()  # type: ignore[no-untyped-call]
+        net.zero_grad(set_to_none=True)
+        x.grad = None
         if x.device.type == "cuda":
             torch.cuda.synchronize()
 
@@ -69,20 +51,17 @@ def compare(
     before, after = ([one.clock for one in found] for found in take_turns(work, rounds).values())
     ratios = [new / old for old, new in zip(before, after, strict=True)]
     cells = (f"{1e3 * median(before):.0f} ms", f"{1e3 * median(after):.0f} ms", f"{median(ratios):.2f}")
-    print(f"| {name} | {' | '.join(cells)} | {min(ratios):.2f} to {max(ratios):.2f} |", flush=True)
+    say(f"| {name} | {' | '.join(cells)} | {min(ratios):.2f} to {max(ratios):.2f} |")
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, {"--rounds": 9, "--side": 256, "--encoder": "vit_t"})
     parser.add_argument("--precision", choices=HALF, default="fp32")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--side", type=int, default=256)
-    parser.add_argument("--encoder", default="vit_t")
     given = parser.parse_args()
     device, half, side = "cuda" if torch.cuda.is_available() else "cpu", HALF[given.precision], given.side
-    print(f"{device}, {given.precision}, {IMAGES} images of {side}x{side}, {given.rounds} alternating rounds\n")
-    print("| forward and backward | SAM's norm | `layer_norm` | ratio | lowest to highest |\n|---|--:|--:|--:|--:|")
+    say(f"{device}, {given.precision}, {IMAGES} images of {side}x{side}, {given.rounds} alternating rounds\n")
+    say("| forward and backward | SAM's norm | `layer_norm` | ratio | lowest to highest |\n|---|--:|--:|--:|--:|")
     map_type = half or torch.float32
     for layout in (torch.contiguous_format, torch.channels_last):
         x = torch.randn(IMAGES, 256, side // 4, side // 4, device=device, dtype=map_type)

@@ -7,7 +7,6 @@ invented scenes are taken. One thread, and seconds of the core; medians over rou
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
-from turns import say, take_turns
+from turns import load, options, say, take_turns
 
 from benchmarks.metrics.apls import Apls
 from benchmarks.metrics.boundary_iou import BoundaryIou
@@ -176,17 +175,15 @@ def show_histogram(rounds: int) -> None:
 
 def main() -> None:
     """Print all three tables, with the load of the machine."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, {"--images": 12, "--rounds": 5})
     parser.add_argument("--samples", type=Path)
-    parser.add_argument("--images", type=int, default=12)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    masks = read_masks(options.samples, options.images)
-    say(f"{len(masks)} masks of {SIDE} pixels; load average {os.getloadavg()[0]:.1f}\n")
+    asked = parser.parse_args()
+    masks = read_masks(asked.samples, asked.images)
+    say(f"{len(masks)} masks of {SIDE} pixels; load average {load()}\n")
     show_values(masks)
-    show_costs(masks, options.rounds)
-    show_histogram(options.rounds)
-    say(f"\nload average {os.getloadavg()[0]:.1f}")
+    show_costs(masks, asked.rounds)
+    show_histogram(asked.rounds)
+    say(f"\nload average {load()}")
 
 
 if __name__ == "__main__":

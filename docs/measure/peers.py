@@ -13,17 +13,16 @@ lowest and the highest. A package that is not installed is named and left out.
 
 from __future__ import annotations
 
-import argparse
-import os
-from collections.abc import Callable
+from functools import partial
 from statistics import median
 
 import torch
-from torch import Tensor, nn
-from turns import say, take_turns
+from passes import forward, random_encoder, step
+from torch import nn
+from turns import load, options, say, take_turns
 
 from benchmarks.execution.hardware import has_native_bf16
-from benchmarks.speed.peers import PEERS, encoder_alone, peer_encoder
+from benchmarks.speed.peers import PEERS, peer_encoder
 from rssam.contract import Task
 from rssam.errors import UserError
 from rssam.sam.attention import set_attention
@@ -32,39 +31,17 @@ OURS, SAMED = "ours", "SAMed's LoRA"
 SLOW = 1024
 """Side from which a third of the rounds is made."""
 
-Contenders = dict[str, Callable[[], object]]
-
 
 def networks(encoder: str, side: int) -> dict[str, nn.Module]:
     """Return the contenders by name; what is missing is said."""
-    task = Task(("road",), (side, side))
-    torch.manual_seed(0)
-    found = {OURS: encoder_alone(encoder, task), SAMED: encoder_alone(encoder, task)}
+    found = {OURS: random_encoder(encoder, side), SAMED: random_encoder(encoder, side)}
     set_attention(found[SAMED], "reference")
-    for net in found.values():
-        for parameter in net.parameters():
-            nn.init.normal_(parameter, std=0.02)  # some are zero at the start
     for peer in PEERS:
         try:
-            found[peer] = peer_encoder(peer, encoder, task)
+            found[peer] = peer_encoder(peer, encoder, Task(("road",), (side, side)))
         except UserError as error:
             say(f"{peer} is left out: {error}")
     return found
-
-
-def forward(net: nn.Module, images: Tensor) -> object:
-    """As in prediction."""
-    with torch.inference_mode():
-        return net(images)
-
-
-def step(net: nn.Module, images: Tensor) -> object:
-    """As in training, without the optimiser."""
-    for parameter in net.parameters():
-        parameter.grad = None
-    loss = net(images).float().square().mean()
-    loss.backward()
-    return loss
 
 
 def row(label: str, taken: dict[str, list[float]], names: list[str]) -> str:
@@ -76,37 +53,30 @@ def row(label: str, taken: dict[str, list[float]], names: list[str]) -> str:
             continue
         ratios = [theirs / ours for theirs, ours in zip(taken[name], taken[OURS], strict=True)]
         cells.append(f"**{median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f})")
-    return f"| {' | '.join(cells)} | {os.getloadavg()[0]:.1f} |"
+    return f"| {' | '.join(cells)} | {load()} |"
 
 
 def main() -> None:
     """Print the table, every row as soon as it is measured."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--encoder", default="vit_b")
-    parser.add_argument("--sides", type=int, nargs="+", default=[256, 512, 1024])
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = options(__doc__, {"--encoder": "vit_b", "--sides": [256, 512, 1024], "--threads": [1, 2], "--rounds": 7})
     parser.add_argument("--what", nargs="+", choices=("forward", "step"), default=("forward", "step"))
-    options = parser.parse_args()
+    asked = parser.parse_args()
     precisions = ["fp32", *(["bf16"] if has_native_bf16("cpu") else [])]
     names = [SAMED, *PEERS]
-    say(f"| {options.encoder}, batch 1 | ours, s | {' | '.join(names)} | load |")
+    say(f"| {asked.encoder}, batch 1 | ours, s | {' | '.join(names)} | load |")
     say("|---" + "|--:" * (len(names) + 2) + "|")
-    for what in options.what:  # what predicts has not trained
+    for what in asked.what:  # what predicts has not trained
         run = forward if what == "forward" else step
-        for side in options.sides:
-            nets, images = networks(options.encoder, side), torch.rand(1, 3, side, side)
+        for side in asked.sides:
+            nets, images = networks(asked.encoder, side), torch.rand(1, 3, side, side)
             for net in nets.values():
                 net.train(what == "step")
             for precision in precisions:
-                for threads in options.threads:
+                for threads in asked.threads:
                     torch.set_num_threads(threads)
                     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-                        contenders: Contenders = {
-                            name: lambda net=net: run(net, images)  # type: ignore[misc]  # noqa: B023
-                            for name, net in nets.items()
-                        }
-                        rounds = max(3, options.rounds // (3 if side >= SLOW else 1))
+                        contenders = {name: partial(run, net, images) for name, net in nets.items()}
+                        rounds = max(3, asked.rounds // (3 if side >= SLOW else 1))
                         turns = take_turns(contenders, rounds, reverse=True)
                     taken = {name: [one.cores for one in found] for name, found in turns.items()}
                     label = f"{what}, {side}, {precision}, {threads} thread{'s' if threads > 1 else ''}"

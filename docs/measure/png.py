@@ -7,8 +7,6 @@ native masks are not read, and both read masks by Pillow. torchvision's image is
 
 from __future__ import annotations
 
-import argparse
-import os
 from pathlib import Path
 from statistics import median
 
@@ -16,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torchvision.io import ImageReadMode, decode_image
-from turns import say, take_turns
+from turns import load, options, say, take_turns
 
 from data_prep.loading.torch_dataset import PreparedDataset
 from data_prep.manifest_file import load_manifest
@@ -24,12 +22,11 @@ from data_prep.manifest_file import load_manifest
 
 def main() -> None:
     """Print the medians and their ratios."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, {"--rounds": 9})
     parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=9)
-    options = parser.parse_args()
+    asked = parser.parse_args()
     torch.set_num_threads(1)
-    folder = options.home / "data" / "deepglobe"
+    folder = asked.home / "data" / "deepglobe"
     data = PreparedDataset(folder, load_manifest(folder, "deepglobe").entries, cache=False)
 
     def ours(index: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -49,12 +46,12 @@ def main() -> None:
     readers = {"ours": ours, "torchvision": theirs, "torchvision, planar": planar}
     differ = sum(not torch.equal(a, b) for n in range(len(data)) for a, b in zip(ours(n), theirs(n), strict=True))
     work = {name: lambda read=read: [read(index) for index in range(len(data))] for name, read in readers.items()}
-    turns = take_turns(work, options.rounds, warm=False)
+    turns = take_turns(work, asked.rounds, warm=False)
     taken = {name: [one.cores / len(data) for one in found] for name, found in turns.items()}
     for name, seconds in taken.items():
         ratio = median(mine / its for mine, its in zip(taken["ours"], seconds, strict=True))
         say(f"{name}: {1e3 * median(seconds):.2f} ms an image; ours takes {ratio:.2f} times as long")
-    say(f"{len(data)} images, {differ} differ; load average {os.getloadavg()[0]:.1f}")
+    say(f"{len(data)} images, {differ} differ; load average {load()}")
 
 
 if __name__ == "__main__":

@@ -17,57 +17,40 @@ step or --sooner pixels.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
-from affine import Affine
-from rasterio.windows import Window
-from turns import peak_of, say, take_turns
+import torch
+from suburb import write_suburb
+from torch import nn
+from turns import options, peak_of, say, scratch, take_turns
+
+from baselines.unet import UNet
+from benchmarks.export.load_run import load_run
+from benchmarks.export.predict import network_of
+from data_prep.registry import register_home
+from rssam.config import RSSAM
+from rssam.contract import Model, Task
+from rssam.inference.predict_raster import Network, Outputs, Settings, predict_raster
+from rssam.inference.raster_input import RasterSource
+from rssam.inference.tile_grid import Grid, aligned
+from rssam.inference.tile_reading import read_tiles
 
 CLASSES = ("building", "road", "pavement", "vegetation", "soil", "water")
 TILE, OVERLAP = 512, 256
-PLACE: dict[str, Any] = {"transform": Affine(0.2, 0, 370000, 0, -0.2, 3950000), "crs": "EPSG:32654"}
 
 
-def write_raster(path: Path, height: int, width: int) -> None:
-    """Write an invented suburb, enlarged and repeated, as a GeoTIFF in blocks of 512 pixels."""
-    from data_prep.synthetic.building_scenes import roof_scene
-
-    scene = np.moveaxis(roof_scene(1024, np.random.default_rng(5)).image, -1, 0)  # [3, 1024, 1024]
-    wide = np.tile(scene.repeat(4, axis=2), (1, 1, -(-width // 4096)))[..., :width]
-    blocks = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1}
-    with rasterio.open(
-        path, "w", "GTiff", width, height, 3, dtype="uint8", bigtiff="if_safer", **blocks, **PLACE
-    ) as raster:
-        for top in range(0, height, 512):
-            rows = np.arange(top, min(top + 512, height)) // 4 % 1024
-            raster.write(wide[:, rows], window=Window(0, top, width, len(rows)))
-
-
-def random_network(model: Any) -> Any:
+def random_network(model: Model) -> nn.Module:
     """Return the network of a system with random parameters, for six classes."""
-    import torch
-
-    from rssam.contract import Task
-
     torch.manual_seed(0)
     return model.architecture(Task(CLASSES, (TILE, TILE))).eval()
 
 
-def predict_whole(path: Path, network: Any, settings: Any, device: str, batch: int, *outputs: Path) -> None:
+def predict_whole(path: Path, network: Network, settings: Settings, device: str, batch: int, *outputs: Path) -> None:
     """Predict a raster from file to file: the map, and with a second output its probabilities too."""
-    import torch
-
-    import benchmarks.export.predict  # noqa: F401  # what the command holds in memory, too
-    from rssam.inference.predict_raster import Outputs, predict_raster
-    from rssam.inference.raster_input import RasterSource
-
     with RasterSource(path) as source:
         predict_raster(
             source, network, settings, Outputs(*outputs), torch.device(device), batch,
@@ -75,13 +58,8 @@ def predict_whole(path: Path, network: Any, settings: Any, device: str, batch: i
         )  # fmt: skip
 
 
-def at_random(net: Any, device: str, overlap: int) -> tuple[Any, Any]:
+def at_random(net: nn.Module, device: str, overlap: int) -> tuple[Network, Settings]:
     """Return a network of random parameters with its task and colours, and tiles that overlap so."""
-    import torch
-
-    from rssam.contract import Task
-    from rssam.inference.predict_raster import Network, Settings
-
     palette = tuple((40 * number, 255 - 40 * number, 128) for number in range(6))
     precision = torch.bfloat16 if device == "cuda" else None
     network = Network(net, Task(CLASSES, (TILE, TILE)), palette, precision, "random parameters")
@@ -94,7 +72,7 @@ def measure_memory(folder: Path, width: int, heights: list[int], channels: int, 
     first = 0
     for height in heights:
         path = folder / "raster.tif"
-        write_raster(path, height, width)
+        write_suburb(path, height, width)
         child = ["child", str(path), str(folder / "map.tif"), str(channels), *(["extras"] if extras else [])]
         peak, seconds = peak_of([sys.executable, __file__, *child])
         first = first or peak
@@ -109,16 +87,9 @@ def measure_memory(folder: Path, width: int, heights: list[int], channels: int, 
 
 def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles: int) -> None:
     """Print tiles a second of the bare network and of the whole prediction of `tiles` x `tiles` tiles, alternating."""
-    import torch
-
-    from rssam.config import RSSAM
-    from rssam.inference.raster_input import RasterSource
-    from rssam.inference.tile_grid import Grid
-    from rssam.inference.tile_reading import read_tiles
-
     size = TILE + (tiles - 1) * (TILE - OVERLAP)
     path, out = folder / "raster.tif", folder / "map.tif"
-    write_raster(path, size, size)
+    write_suburb(path, size, size)
     net = random_network(RSSAM("vit_t", "scratch")).to(device)
     grid = Grid(size, size, (TILE, TILE), (OVERLAP, OVERLAP))
     with RasterSource(path) as source:
@@ -134,14 +105,12 @@ def measure_throughput(folder: Path, device: str, batch: int, rounds: int, tiles
         out.unlink()
 
     turns = take_turns({"bare": bare, "whole": whole}, rounds)
-    rows = []
-    for alone, all_of_it in zip(turns["bare"], turns["whole"], strict=True):
-        ratio, of_processor = alone.clock / all_of_it.clock, alone.cores / all_of_it.cores
-        rows.append((alone.clock, all_of_it.clock, ratio, of_processor))
-        say(
-            f"bare {alone.clock:.2f} s, whole {all_of_it.clock:.2f} s, ratio {ratio:.3f}, "
-            f"of processor time {of_processor:.3f}"
-        )
+    rows = [
+        (alone.clock, all_of_it.clock, alone.clock / all_of_it.clock, alone.cores / all_of_it.cores)
+        for alone, all_of_it in zip(turns["bare"], turns["whole"], strict=True)
+    ]
+    for row in rows:
+        say("bare {:.2f} s, whole {:.2f} s, ratio {:.3f}, of processor time {:.3f}".format(*row))
     alone_s, whole_s, ratio, processor = (statistics.median(values) for values in zip(*rows, strict=True))
     count = grid.count()
     say("| tiles | bare, tiles/s | whole, tiles/s | ratio | ratio of processor time |\n|---|--:|--:|--:|--:|")
@@ -159,12 +128,6 @@ def measure_shift(
     Of the map, and of one that is cut at the median probability of the first class, where most change sides: a network
     that gives one class everywhere would feign a map that does not change.
     """
-    from benchmarks.export.load_run import load_run
-    from benchmarks.export.predict import network_of
-    from data_prep.registry import register_home
-    from rssam.inference.predict_raster import Settings
-    from rssam.inference.tile_grid import aligned
-
     register_home(home / "data")
     network = network_of(load_run(home, key), "32-true")
     side = tile or network.task.image_size[0]
@@ -191,21 +154,15 @@ def measure_shift(
 def main() -> None:
     """Measure what was asked for, or everything."""
     if sys.argv[1:2] == ["child"]:
-        from baselines.unet import UNet
-
         path, out, channels, *extras = sys.argv[2:]
         outputs = [Path(out), *(Path(out).with_suffix(".probabilities.tif") for _ in extras)]
         predict_whole(Path(path), *at_random(random_network(UNet(int(channels))), "cpu", 32), "cpu", 2, *outputs)
         return
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, {"--width": 30000, "--heights": [15000, 30000], "--batch": 2, "--rounds": 5})
     parser.add_argument("what", nargs="?", choices=("memory", "throughput", "shift"))
-    parser.add_argument("--width", type=int, default=30000)
-    parser.add_argument("--heights", type=int, nargs="+", default=[15000, 30000])
     parser.add_argument("--channels", type=int, default=1, help="width of the U-Net")
     parser.add_argument("--probabilities", action="store_true")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tiles", type=int, default=4, help="along each side, for the throughput")
     parser.add_argument("--folder", type=Path, help="where rasters are made")
     parser.add_argument("--home", type=Path, help="with shift: of the run")
@@ -215,13 +172,13 @@ def main() -> None:
     parser.add_argument("--tile", type=int, help="with shift: side of a tile")
     parser.add_argument("--sooner", type=int, help="with shift: pixels by which tiles start sooner [half a step]")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=asked.folder) as name:
+    with scratch(asked.folder) as folder:
         if asked.what == "shift":
-            measure_shift(Path(name), asked.raster, asked.home, asked.run, asked.tile, asked.parts, asked.sooner)
+            measure_shift(folder, asked.raster, asked.home, asked.run, asked.tile, asked.parts, asked.sooner)
         if asked.what in (None, "memory"):
-            measure_memory(Path(name), asked.width, asked.heights, asked.channels, asked.probabilities)
+            measure_memory(folder, asked.width, asked.heights, asked.channels, asked.probabilities)
         if asked.what in (None, "throughput"):
-            measure_throughput(Path(name), asked.device, asked.batch, asked.rounds, asked.tiles)
+            measure_throughput(folder, asked.device, asked.batch, asked.rounds, asked.tiles)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,11 @@ import argparse
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from statistics import median
 
 from PIL import Image
-from turns import Took, peak_of, say, timed
+from turns import Took, load, median_and_each, options, peak_of, say, scratch, suite, timed
 
 
 def plain(source: Path, out: Path) -> None:
@@ -35,8 +34,7 @@ def plain(source: Path, out: Path) -> None:
 
 def prepare_command(source: Path, home: Path, workers: int) -> list[str]:
     """Return the command line that a user gives."""
-    command = [sys.executable, "-m", "benchmarks.cli", "--home", str(home), "prepare", "deepglobe"]
-    return [*command, "--source", str(source), "--workers", str(workers)]
+    return suite(home, "prepare", "deepglobe", "--source", str(source), "--workers", str(workers))
 
 
 def peak_bytes(command: list[str]) -> int:
@@ -44,8 +42,8 @@ def peak_bytes(command: list[str]) -> int:
     return peak_of(command, lambda process: int(process.memory_full_info().uss), 0.05)[0]
 
 
-def measure(folder: Path, pairs: int, rounds: int, workers: int) -> str:
-    """Return all figures as markdown."""
+def measure(folder: Path, pairs: int, rounds: int, workers: int) -> None:
+    """Print all figures as markdown."""
     from data_prep.datasets.deepglobe import DeepGlobe
     from data_prep.synthetic.marker import MARKER
 
@@ -56,13 +54,13 @@ def measure(folder: Path, pairs: int, rounds: int, workers: int) -> str:
     ours, few = prepare_command(source, home, workers), folder / "few"
     rows = {"plain loop": hand, "prepare": ours, "prepare again": ours}
     took: dict[str, list[Took]] = {name: [] for name in rows}
-    loads = [os.getloadavg()[0]]
+    loads = [load()]
     for _ in range(rounds):
         for name, command in rows.items():
             took[name].append(timed(command))
         shutil.rmtree(by_hand)
         shutil.rmtree(home)
-        loads.append(os.getloadavg()[0])
+        loads.append(load())
     for path in sorted((source / "train").iterdir())[: 2 * (pairs // 4)]:
         (few / "train").mkdir(parents=True, exist_ok=True)
         shutil.copy(path, few / "train")
@@ -71,39 +69,33 @@ def measure(folder: Path, pairs: int, rounds: int, workers: int) -> str:
         "second call": peak_bytes(ours),
         f"first call on {pairs // 4} pairs": peak_bytes(prepare_command(few, folder / "home of few", workers)),
     }
-    middle = {name: median(one.clock for one in took[name]) for name in rows}
-    lines = [
+    middle = {name: median(one.clock for one in found) for name, found in took.items()}
+    say(
         f"{pairs} pairs, {workers} workers, {os.cpu_count()} cores, medians of {rounds}; load average between rounds "
-        f"{' '.join(f'{load:.1f}' for load in loads)} (the measurement alone makes 1 to {workers}).",
-        "",
-        "| | seconds | each round | CPU seconds |",
-        "|---|--:|---|--:|",
-        *(
-            f"| {name} | {middle[name]:.2f} | {' '.join(f'{one.clock:.2f}' for one in took[name])} "
-            f"| {median(one.cores for one in took[name]):.2f} |"
-            for name in rows
-        ),
-        "",
-        f"prepare is {middle['plain loop'] / middle['prepare']:.2f} times as fast as the plain loop; "
-        f"a second call takes 1/{middle['prepare'] / middle['prepare again']:.1f} of the first.",
-        "Peak memory of all processes: " + ", ".join(f"{name} {held / 2**20:.0f} MiB" for name, held in memory.items()),
-    ]
-    return "\n".join(lines)
+        f"{' '.join(loads)} (the measurement alone makes 1 to {workers}).\n"
+    )
+    say("| | seconds | each round | CPU seconds |\n|---|--:|---|--:|")
+    for name, found in took.items():
+        each = median_and_each([one.clock for one in found])
+        say(f"| {name} | {each} | {median(one.cores for one in found):.2f} |")
+    say(
+        f"\nprepare is {middle['plain loop'] / middle['prepare']:.2f} times as fast as the plain loop; "
+        f"a second call takes 1/{middle['prepare'] / middle['prepare again']:.1f} of the first."
+    )
+    held = ", ".join(f"{name} {peak / 2**20:.0f} MiB" for name, peak in memory.items())
+    say(f"Peak memory of all processes: {held}")
 
 
 def main() -> None:
     """Measure in a temporary folder and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=2)
+    parser = options(__doc__, {"--pairs": 200, "--rounds": 3, "--workers": 2})
     parser.add_argument("--plain", nargs=2, type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.plain:
-        plain(*options.plain)
+    asked = parser.parse_args()
+    if asked.plain:
+        plain(*asked.plain)
         return
-    with tempfile.TemporaryDirectory(prefix="rssam-measure-") as folder:
-        say(measure(Path(folder), options.pairs, options.rounds, options.workers))
+    with scratch() as folder:
+        measure(folder, asked.pairs, asked.rounds, asked.workers)
 
 
 if __name__ == "__main__":

@@ -9,48 +9,23 @@ and its workers of the resident sets, in which shared pages count for each of th
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import rasterio
-from affine import Affine
-from rasterio.windows import Window
-from turns import peak_of, say
+from suburb import TILED, write_suburb
+from turns import load, options, peak_of, say, scratch, suite
 
-PLACE = {"transform": Affine(0.075, 0, 1570000, 0, -0.075, 5180000), "crs": "EPSG:2193"}
-TILED: dict[str, Any] = {"tiled": True, "blockxsize": 512, "blockysize": 512}
+from data_prep.manifest_file import load_manifest
+
 STRIPS: dict[str, Any] = {"tiled": False, "blockysize": 1}
-
-
-def write_raster(folder: Path, side: int, blocks: dict[str, Any]) -> None:
-    """Write an image raster and its labels, each of `side` x `side` pixels."""
-    from data_prep.synthetic.building_scenes import roof_scene
-
-    scene = roof_scene(1024, np.random.default_rng(5))
-    for kind, pixels in (("image", np.moveaxis(scene.image, -1, 0)), ("label", np.uint8(scene.buildings)[None])):
-        path = folder / kind / "raster.tif"
-        path.parent.mkdir(parents=True)
-        options = {**PLACE, **blocks, "compress": "deflate", "zlevel": 1, "dtype": "uint8", "BIGTIFF": "IF_SAFER"}
-        wide = np.tile(pixels.repeat(4, axis=2), (1, 1, -(-side // 4096)))[..., :side]
-        with rasterio.open(path, "w", "GTiff", side, side, len(pixels), **options) as raster:
-            for top in range(0, side, 512):
-                rows = np.arange(top, min(top + 512, side)) // 4 % 1024
-                raster.write(wide[:, rows], window=Window(0, top, side, len(rows)))
 
 
 def row(folder: Path, name: str, side: int, workers: int) -> str:
     """Return a line of the table: the first call, which prepares, and the second, which verifies."""
-    from data_prep.manifest_file import load_manifest
-
     home = folder / f"home {name} {workers}"
-    command = [sys.executable, "-m", "benchmarks.cli", "--home", str(home), "prepare", "whu"]
-    command += ["--source", str(folder / name), "--workers", str(workers)]
+    command = suite(home, "prepare", "whu", "--source", str(folder / name), "--workers", str(workers))
     (peak, seconds), (later_peak, later) = (peak_of(command) for _ in range(2))
     tiles = len(load_manifest(home / "data" / "whu", "whu").entries)
     image = 3 * side**2 / 2**30
@@ -66,21 +41,22 @@ def measure(folder: Path, sides: Sequence[int], strips: int, workers: Sequence[i
     say("|---|--:|--:|--:|--:|--:|--:|--:|")
     kinds = [(f"{side}x{side}", side, TILED) for side in sides]
     for name, side, blocks in [*kinds, (f"{strips}x{strips} in strips", strips, STRIPS)]:
-        write_raster(folder / name, side, blocks)
+        for kind in ("image", "label"):
+            path = folder / name / kind / "raster.tif"
+            path.parent.mkdir(parents=True)
+            write_suburb(path, side, side, blocks, kind)
         for number in workers:
             say(row(folder, name, side, number))
-    say(f"\n{os.cpu_count()} cores, load average at the end {os.getloadavg()[0]:.1f}")
+    say(f"\n{os.cpu_count()} cores, load average at the end {load()}")
 
 
 def main() -> None:
     """Measure in a temporary folder and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sides", type=int, nargs="+", default=[10000, 20000, 54000])
+    parser = options(__doc__, {"--sides": [10000, 20000, 54000], "--workers": [1, 2]})
     parser.add_argument("--strips", type=int, default=20000, help="side of the raster in strips of one row")
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="rssam-measure-") as folder:
-        measure(Path(folder), options.sides, options.strips, options.workers)
+    asked = parser.parse_args()
+    with scratch() as folder:
+        measure(folder, asked.sides, asked.strips, asked.workers)
 
 
 if __name__ == "__main__":

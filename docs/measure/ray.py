@@ -7,21 +7,18 @@ for each command; the two take turns, and what they store is compared.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
-import sys
-import tempfile
 from pathlib import Path
 from statistics import median
 
-from turns import say, timed
+from turns import load, options, say, scratch, suite, timed
 
 
 def command(home: Path, *arguments: str) -> float:
     """Return the seconds of one command of the command line, each run of which has one thread."""
-    return timed([sys.executable, "-m", "benchmarks.cli", "--home", str(home), *arguments]).clock
+    return timed(suite(home, *arguments)).clock
 
 
 def scores(home: Path) -> dict[str, object]:
@@ -31,29 +28,25 @@ def scores(home: Path) -> dict[str, object]:
 
 def main() -> None:
     """Print a line for each round, then the ratio of the medians."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--item", default="table1")
-    parser.add_argument("--scenes", type=int, default=24)
-    parser.add_argument("--rounds", type=int, default=2)
-    options = parser.parse_args()
+    asked = options(__doc__, {"--item": "table1", "--scenes": 24, "--rounds": 2}).parse_args()
     count = str(os.cpu_count())
     ways = {"jobs": ("--jobs", count), "ray": ("--executor", "ray")}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "source"
-        command(source, "prepare", "deepglobe", "--synthetic", str(options.scenes))
-        for number in range(options.rounds):
+    with scratch() as folder:
+        source = folder / "source"
+        command(source, "prepare", "deepglobe", "--synthetic", str(asked.scenes))
+        for number in range(asked.rounds):
             found = {}
             for way, arguments in ways.items():
-                home = Path(folder) / f"{way}-{number}"
+                home = folder / f"{way}-{number}"
                 shutil.copytree(source, home)
-                plan = ("reproduce", options.item, "--profile", "smoke", "--device", "cpu", "--no-track")
+                plan = ("reproduce", asked.item, "--profile", "smoke", "--device", "cpu", "--no-track")
                 seconds[way].append(command(home, *plan, *arguments))
                 found[way] = scores(home)
             equal = "equal" if found["jobs"] == found["ray"] else "DIFFERENT"
             say(
                 f"round {number + 1}: --jobs {count} {seconds['jobs'][-1]:.1f} s, Ray {seconds['ray'][-1]:.1f} s, "
-                f"{len(found['ray'])} results, {equal}; load average {os.getloadavg()[0]:.1f}"
+                f"{len(found['ray'])} results, {equal}; load average {load()}"
             )
     say(f"Ray takes {median(seconds['ray']) / median(seconds['jobs']) - 1:+.1%} of the time of --jobs {count}")
 

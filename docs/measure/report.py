@@ -7,25 +7,22 @@ Making it is not timed. Each call is a process of its own, start-up included.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import resource
 import subprocess
-import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING
 
 import numpy as np
-from turns import ENVIRONMENT, REPOSITORY, say, timed
+from turns import ENVIRONMENT, REPOSITORY, load, median_and_each, options, say, scratch, suite, timed
 
-if TYPE_CHECKING:
-    from benchmarks.metrics.counts import Counts
-    from benchmarks.protocol.paper_runs import PaperRun
-    from benchmarks.results.result import Result
+from benchmarks.metrics.counts import Counts
+from benchmarks.protocol.paper_runs import PAPER_RUNS, PaperRun
+from benchmarks.results.result import Result
+from benchmarks.results.store import Store
+from data_prep.registry import find_dataset
+from tests.reports.study import SIZES, made
 
 THREADS = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
 HEAVY = {"torch", "lightning_fabric", "mlflow"}
@@ -34,9 +31,6 @@ FOREGROUND = {"deepglobe": 0.0413, "whu": 0.1113}
 
 def make_home(home: Path, seeds: int) -> int:
     """Write results of all runs in a home; return how many."""
-    from benchmarks.protocol.paper_runs import PAPER_RUNS
-    from benchmarks.results.store import Store
-
     for number, run in enumerate(PAPER_RUNS):
         for seed in range(seeds):
             Store(home).put(_result(run, seed, np.random.default_rng([number, seed])))
@@ -45,9 +39,6 @@ def make_home(home: Path, seeds: int) -> int:
 
 def _result(run: PaperRun, seed: int, rng: np.random.Generator) -> Result:
     """Return a result as the tests make it, with a whole test split and a long history."""
-    from data_prep.registry import find_dataset
-    from tests.reports.study import SIZES, made
-
     declared, test = find_dataset(run.dataset), SIZES[run.dataset][2]
     official, dice = declared.official_sizes is not None, run.printed["dice"]
     chosen = np.random.default_rng([0 if official else seed]).permutation(declared.expected_pairs)[:test]
@@ -67,8 +58,6 @@ def _result(run: PaperRun, seed: int, rng: np.random.Generator) -> Result:
 
 def _counts(rng: np.random.Generator, dice: float, dataset: str, images: int, classes: int, side: int) -> Counts:
     """Return counts whose pooled Dice is about `dice`, precision as recall."""
-    from benchmarks.metrics.counts import Counts
-
     pixels = side * side
     share = FOREGROUND.get(dataset, 1 / classes)
     positive = (pixels * share * rng.uniform(0.2, 1.8, (images, classes))).astype(np.int64)
@@ -77,54 +66,40 @@ def _counts(rng: np.random.Generator, dice: float, dataset: str, images: int, cl
     return Counts(found, wrong, wrong, np.maximum(pixels - found - 2 * wrong, 0))
 
 
-def measure(folder: Path, seeds: int, rounds: int, formats: str) -> str:
-    """Return all figures as markdown."""
+def measure(folder: Path, seeds: int, rounds: int, formats: str) -> None:
+    """Print all figures as markdown."""
     home = folder / "home"
     results = make_home(home, seeds)
     held = sum(path.stat().st_size for path in (home / "results").iterdir())
     environment = {**ENVIRONMENT, **THREADS, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
-    command = ["-m", "benchmarks.cli", "--home", str(home), "report"]
-    command += ["--format", formats, "--out", str(folder / "report")]
+    python, *command = suite(home, "report", "--format", formats, "--out", str(folder / "report"))
     # The first call compiles the bytecode, as the installation does, and tells what is imported.
-    first = [sys.executable, "-X", "importtime", *command]
+    first = [python, "-X", "importtime", *command]
     said = subprocess.run(first, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=True).stderr
     imported = set(re.findall(r"\| +(\w+)$", said, re.MULTILINE))
     took, loads = [], []
     for _ in range(rounds):
-        loads.append(os.getloadavg()[0])
-        took.append(timed([sys.executable, *command], environment))
-    clock, cores = [one.clock for one in took], [one.cores for one in took]
+        loads.append(load())
+        took.append(timed([python, *command], environment))
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    lines = [
+    say(
         f"{results} results ({held / 2**20:.0f} MiB), {formats}, {os.cpu_count()} cores, load average before each "
-        f"round {' '.join(f'{load:.1f}' for load in loads)}.",
-        "",
-        "| | median | each round |",
-        "|---|--:|---|",
-        f"| seconds | {median(clock):.2f} | {' '.join(f'{one:.2f}' for one in clock)} |",
-        f"| CPU seconds | {median(cores):.2f} | {' '.join(f'{one:.2f}' for one in cores)} |",
-        f"| peak memory, MiB | {peak:.0f} | |",
-        "",
-        f"Imported of torch, lightning and mlflow: {', '.join(sorted(imported & HEAVY)) or 'none'}.",
-    ]
-    return "\n".join(lines)
+        f"round {' '.join(loads)}.\n"
+    )
+    say("| | median | each round |\n|---|--:|---|")
+    say(f"| seconds | {median_and_each([one.clock for one in took])} |")
+    say(f"| CPU seconds | {median_and_each([one.cores for one in took])} |")
+    say(f"| peak memory, MiB | {peak:.0f} | |")
+    say(f"\nImported of torch, lightning and mlflow: {', '.join(sorted(imported & HEAVY)) or 'none'}.")
 
 
 def main() -> None:
     """Measure in a temporary folder and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--formats", default="md,tex,csv,html")
-    parser.add_argument("--keep", type=Path, help="make the home here and measure nothing")
-    options = parser.parse_args()
-    if options.keep:
-        make_home(options.keep, options.seeds)
-        return
-    with tempfile.TemporaryDirectory(prefix="rssam-measure-") as folder:
-        say(measure(Path(folder), options.seeds, options.rounds, options.formats))
+    asked = options(__doc__, {"--seeds": 3, "--rounds": 3, "--formats": "md,tex,csv,html"}).parse_args()
+    with scratch() as folder:
+        measure(folder, asked.seeds, asked.rounds, asked.formats)
 
 
 if __name__ == "__main__":

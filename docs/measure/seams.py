@@ -13,13 +13,12 @@ With --block DIR alone: real tiles that abut as they were published, by the plac
 
 from __future__ import annotations
 
-import argparse
 import io
 import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -28,7 +27,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from turns import say
+from turns import options, say
 
 from data_prep.checks.adjacent_tiles import find_seams
 from data_prep.checks.duplicates import near_copies
@@ -170,8 +169,8 @@ def _source(name: str) -> str:
     return " ".join(words[:2]) if words[0] == "invented" else words[0]
 
 
-def rows(large: list[Path], fillers: Tiles, count: int) -> Iterator[str]:
-    """Yield a line of the table for each treatment of the tiles that truly abut."""
+def show_rows(large: list[Path], fillers: Tiles, count: int) -> None:
+    """Print a line of the table for each treatment of the tiles that truly abut."""
     for treatment in (MILD, USUAL, HARD):
         tiles: Tiles = {}
         for path in large:
@@ -189,7 +188,7 @@ def rows(large: list[Path], fillers: Tiles, count: int) -> Iterator[str]:
         best = max(
             (s.correlation for s in seams.refused if _source(s.first) != _source(s.second)), default=float("nan")
         )
-        yield (
+        say(
             f"| {treatment.name} | {len(tiles)} | {len(found & truth - between)} of {len(truth - between)} "
             f"| {len(found & between)} of {len(between)} | {len(false) - len(within)} | {len(within)} "
             f"| {best:.2f} | {took:.0f} |"
@@ -198,7 +197,7 @@ def rows(large: list[Path], fillers: Tiles, count: int) -> Iterator[str]:
             sys.stderr.write(f"false: {seam}\n")
 
 
-def block(folder: Path) -> list[str]:
+def block(folder: Path) -> str:
     """Return what is found among tiles whose names hold their places, in pixels of one scene."""
     tiles: Tiles = {}
     places: dict[str, tuple[int, int]] = {}
@@ -229,14 +228,14 @@ def block(folder: Path) -> list[str]:
         known = "abut" if frozenset((seam.first, seam.second)) in truth else "do not abut"
         sys.stderr.write(f"refused: {seam.correlation:.2f} {seam.side} {seam.first} {seam.second} {known}\n")
     right = len(found & truth)
-    return [
+    return (
         f"{len(tiles)} tiles, {len(truth)} true seams: {right} found (recall {right / len(truth):.3f}), "
         f"{len(found - truth)} false; {', '.join(f'{side} {way}: {number}' for (side, way), number in sides.items())}."
-    ]
+    )
 
 
-def near(tiles: Tiles) -> list[str]:
-    """Return what near copies are found among tiles that do not abut."""
+def near(tiles: Tiles) -> str:
+    """Return which near copies are found among tiles that do not abut."""
     began = time.perf_counter()
     pairs = [(one.first, one.second) for one in near_copies(tiles)]
     took = time.perf_counter() - began
@@ -245,43 +244,38 @@ def near(tiles: Tiles) -> list[str]:
     for pair in false:
         sys.stderr.write(f"false near copy: {pair}\n")
     hits = sum((name, f"{name} again") in pairs for name in known)
-    return [
+    return (
         f"Near copies among {len(tiles)} tiles that do not abut: {hits} of {len(known)} turned and compressed copies "
         f"found; {len(false)} false among {len(tiles) * (len(tiles) - 1) // 2} pairs, {took:.0f} s."
-    ]
+    )
 
 
 def main() -> None:
     """Make the tiles, look for seams and copies, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, {"--tiles": 6226, "--workers": 2})
     chosen = parser.add_mutually_exclusive_group(required=True)
     chosen.add_argument("--samples", type=Path)
     chosen.add_argument("--block", type=Path)
-    parser.add_argument("--tiles", type=int, default=6226)
-    parser.add_argument("--workers", type=int, default=2)
-    options = parser.parse_args()
-    if options.block is not None:
-        say("\n".join(block(options.block)))
+    asked = parser.parse_args()
+    if asked.block is not None:
+        say(block(asked.block))
         return
     folders = ("deepglobe-layout-vegas/train", "deepglobe-sample/train", "deepglobe-sample/valid")
-    large = [path for folder in folders for path in sorted((options.samples / folder).glob("*_sat.jpg"))]
-    small = sorted((options.samples / "roads-gsi" / "images").glob("*.png"))
+    large = [path for folder in folders for path in sorted((asked.samples / folder).glob("*_sat.jpg"))]
+    small = sorted((asked.samples / "roads-gsi" / "images").glob("*.png"))
     began = time.perf_counter()
-    fillers = others(large, small, options.tiles, options.workers)
+    fillers = others(large, small, asked.tiles, asked.workers)
+    took, before = time.perf_counter() - began, _peak()
     real = sum(not name.startswith("invented") for name in fillers)
-    before = _peak()
-    lines = [
-        f"{len(fillers)} tiles of which none abuts another ({real} real), made in {time.perf_counter() - began:.0f} s.",
-        "",
+    say(f"{len(fillers)} tiles of which none abuts another ({real} real), made in {took:.0f} s.\n")
+    say(
         "| stretch and JPEG of each cut tile | tiles | seams within an image | seams between images "
-        "| false, of two scenes | false, of one scene | best refused pair of two scenes | seconds |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
-        *rows(large, fillers, options.tiles),
-        "",
-        *near(fillers),
-        f"Peak memory {_peak():.0f} MiB, of which {before:.0f} MiB with the tiles' edges and thumbnails alone.",
-    ]
-    say("\n".join(lines))
+        "| false, of two scenes | false, of one scene | best refused pair of two scenes | seconds |\n"
+        "|---|--:|--:|--:|--:|--:|--:|--:|"
+    )
+    show_rows(large, fillers, asked.tiles)
+    say(f"\n{near(fillers)}")
+    say(f"Peak memory {_peak():.0f} MiB, of which {before:.0f} MiB with the tiles' edges and thumbnails alone.")
 
 
 def _peak() -> float:

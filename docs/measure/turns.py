@@ -1,19 +1,23 @@
-"""What measurements share: rivals that take turns, commands with their time and memory, and lines printed at once.
+"""What measurements share: rivals that take turns, commands with their time and memory, and what is printed of them.
 
 Importing it first lets a script import the repository's packages.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import TypeVar
 
 import psutil
@@ -23,6 +27,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "
 sys.path.insert(0, str(REPOSITORY))
 
 Name = TypeVar("Name", bound=str)
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -33,30 +38,75 @@ class Took:
     cores: float
 
 
+def options(doc: str | None, defaults: Mapping[str, int | float | str | list[int]]) -> argparse.ArgumentParser:
+    """Return a parser with options by name, of the kind of their defaults: a list takes several values."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in defaults.items():
+        several = isinstance(default, list)
+        kind = type(default[0] if several else default)
+        parser.add_argument(name, type=kind, nargs="+" if several else None, default=default)
+    return parser
+
+
 def say(text: str) -> None:
     """Print a line at once, also where the output is a file."""
     print(text, flush=True)
 
 
-def take_turns(
-    work: Mapping[Name, Callable[[], object]], rounds: int, *, warm: bool = True, reverse: bool = False
-) -> dict[Name, list[Took]]:
-    """Return what each work takes in every round, by its name.
+def vit(encoder: str) -> str:
+    """Return the name of an encoder as tables have it: ViT-B of vit_b."""
+    return f"ViT-{encoder[-1].upper()}"
+
+
+def load() -> str:
+    """Return the load average of the last minute."""
+    return f"{os.getloadavg()[0]:.1f}"
+
+
+def median_and_each(rounds: Sequence[float], form: str = ".2f") -> str:
+    """Return two cells of a table: the median, and what each round gave."""
+    return f"{median(rounds):{form}} | {' '.join(f'{one:{form}}' for one in rounds)}"
+
+
+@contextmanager
+def scratch(parent: Path | None = None) -> Iterator[Path]:
+    """Yield a folder that is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="rssam-measure-", dir=parent) as folder:
+        yield Path(folder)
+
+
+def in_turn(work: Mapping[Name, Callable[[], Found]], rounds: int, *, reverse: bool = False) -> dict[Name, list[Found]]:
+    """Return what each work returns in every round, by its name.
 
     Args:
         work: done once in a round, in turn, so that whatever else the machine does falls on all.
-        rounds: to count.
-        warm: whether a round before them is not counted.
+        rounds: how many.
         reverse: whether every other round has the opposite order.
     """
-    taken: dict[Name, list[Took]] = {name: [] for name in work}
-    for number in range(rounds + warm):
+    found: dict[Name, list[Found]] = {name: [] for name in work}
+    for number in range(rounds):
         for name in reversed(list(work)) if reverse and number % 2 == 0 else work:
-            clock, processor = time.perf_counter(), time.process_time()
-            work[name]()
-            if number >= warm:
-                taken[name].append(Took(time.perf_counter() - clock, time.process_time() - processor))
-    return taken
+            found[name].append(work[name]())
+    return found
+
+
+def take_turns(
+    work: Mapping[Name, Callable[[], object]], rounds: int, *, warm: bool = True, reverse: bool = False
+) -> dict[Name, list[Took]]:
+    """Return what each work takes `in_turn`, by its name; if `warm`, a round before them is not counted."""
+    taken = in_turn({name: partial(_took, one) for name, one in work.items()}, rounds + warm, reverse=reverse)
+    return {name: rounds_of[warm:] for name, rounds_of in taken.items()}
+
+
+def _took(work: Callable[[], object]) -> Took:
+    clock, processor = time.perf_counter(), time.process_time()
+    work()
+    return Took(time.perf_counter() - clock, time.process_time() - processor)
+
+
+def suite(home: Path, *arguments: str) -> list[str]:
+    """Return a command line of the suite, as a user gives it."""
+    return [sys.executable, "-m", "benchmarks.cli", "--home", str(home), *arguments]
 
 
 def timed(command: Sequence[str], environment: Mapping[str, str] = ENVIRONMENT) -> Took:
