@@ -123,10 +123,17 @@ def read_run(home: Path, result: Result) -> tuple[ImagesToScore, PredictedLabels
     saved = read_predictions(Store(home).work(result.key) / PREDICTIONS, binary=test_images.task.binary)
     if missing := [entry.stem for entry in test_images.entries if entry.stem not in saved.images]:
         raise PredictionsUnfit(
-            f"{result.key} was tested on {len(saved.images)} of the {len(test_images.entries)} test images (its recipe "
-            f"has a limit): nothing was scored. Without predictions are: {shortened(missing)}"
+            f"{result.key} has predictions of {len(test_images.entries) - len(missing)} of the "
+            f"{len(test_images.entries)} test images (its recipe may have a limit): nothing was scored. Without predictions are: {shortened(missing)}"
         )
-    stems = [entry.stem for entry in test_images.entries]
+    stems, (height, width) = [entry.stem for entry in test_images.entries], saved.shape
+    most = int(saved.stored.max(initial=0)) if not saved.packed else 1
+    if {entry.size for entry in test_images.entries} != {saved.shape} or most >= max(2, test_images.task.channels):
+        raise PredictionsUnfit(
+            f"{result.key}: its predictions have {width}x{height} pixels and labels up to {most}, which are not those "
+            f"of the images of {test_images.dataset.name}: nothing was scored. Delete {Store(home).path(result.key)} "
+            "and its folder in runs, and reproduce its table"
+        )
     return test_images, PredictedLabels(
         lambda index: saved.labels(stems[index]), False, ("Predictions that the run saved.",), ()
     )

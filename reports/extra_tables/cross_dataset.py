@@ -45,7 +45,7 @@ def _transfer(collection: Collection) -> ExtraTable:
     for submission in collection.evaluated:
         system = submission.identity["system"]
         result = by_key.get(system["key"])
-        models.append(_model(system["title"]) if result is None else result.identity["model"])
+        models.append(_model(submission.name) if result is None else result.identity["model"])
         at_home = "-" if result is None else "collapsed" if result.collapsed else format_number(result.scores.dice)
         rows.append((
             submission.name, _title(system["dataset"]), _title(submission.dataset), _images(submission),
