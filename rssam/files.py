@@ -62,6 +62,12 @@ def require_writable(folder: Path, what: str) -> None:
         ) from error
 
 
+def require_no_folder(path: Path) -> None:
+    """Raise UserError if a folder is where a file is to be written."""
+    if path.is_dir():
+        raise UserError(f"expected a place for a file, found a folder at {path}: choose another name")
+
+
 def write_atomic(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Write a file so that a reader sees the old content or the new, never a part, even across a power cut.
 
@@ -88,6 +94,7 @@ def replacement(path: Path) -> Iterator[tuple[int, Path]]:
     It is removed if something is raised. Its mode is that of the umask, as of any new file. What a killed process left
     of an earlier one is removed. The lock on the descriptor tells the two apart, so nothing but this may close it.
     """
+    require_no_folder(path)
     descriptor, temporary = _open_temporary(path)
     try:
         yield descriptor, temporary

@@ -23,6 +23,7 @@ from benchmarks.cli.options import (
     warnings,
 )
 from benchmarks.execution.hardware import DeviceChoice
+from benchmarks.results.home import Home
 from benchmarks.scoring.encoding import Encoding
 from data_prep.splits import ImageSelection, SplitRule
 
@@ -96,6 +97,8 @@ def evaluate(
     pairs = [pair.partition("=") for text in classes or [] for pair in text.split(",")]
     if any(not (system_class.strip() and equals and data_class.strip()) for system_class, equals, data_class in pairs):
         raise typer.BadParameter('give --classes as SYSTEM=DATA, as in --classes "road=street"')
+    if split == "all" and split_seed:
+        raise typer.BadParameter("--split-seed chooses a test split: give --split test with it")
     key = require_one(run, adapter)
     from benchmarks.console.progress import data_progress
     from benchmarks.execution.hardware import choose_device, precision_note
@@ -107,8 +110,9 @@ def evaluate(
     session = Session(root.home, choose_device(device), precision_choice=precision)
     note(precision_note(session.precision, session.device))
     trained = load_network(key, adapter=adapter, model=model, home=root.home)
+    note(trained.warning)
     test_images = select_test_images(root.home, dataset, split_seed, "random", split)
-    declared = {system_class.strip(): data_class.strip() for system_class, _, data_class in pairs}
+    declared = [(system_class.strip(), data_class.strip()) for system_class, _, data_class in pairs]
     mapping = match_classes(trained.task.classes, test_images.dataset.classes, declared)
     row_name = None if name is None else _name(name)
     with data_progress(warnings) as progress:
@@ -143,6 +147,7 @@ def _score_run(key: str, out: Path | None, as_json: bool) -> None:
 
     result = read_result(Store(root.home).path(key))
     if out is not None:
+        Home(root.home).require_outside(out)
         require_writable(out, "the predictions")  # before the use of the split is logged
     test_images, predicted = read_run(root.home, result)
     append_use(root.home, key, result.identity["model"]["name"], test_images.dataset.name, test_images.digest, "score")

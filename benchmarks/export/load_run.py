@@ -48,6 +48,7 @@ class TrainedNetwork:
         value_range: the values that became 0 and 255 in the training images; None for images of 8 bits. Its method
             `to_bytes` stretches pixels [3, H, W] likewise.
         collapsed: whether its Dice on the test images was not above that of a constant answer.
+        identity: what decided the numbers of its run, as its result has it.
 
     Examples:
         The network of docs/python.md, on an image float [1, 3, H, W] in 0..1:
@@ -70,6 +71,7 @@ class TrainedNetwork:
     bands: tuple[int, int, int] | None = None
     value_range: ValueRange | None = None
     collapsed: bool = False
+    identity: Mapping[str, Any] | None = None
 
     @property
     def warning(self) -> str | None:
@@ -133,7 +135,7 @@ def load_run(home: Path, key: str, given: Model | None = None) -> TrainedNetwork
     identity = result.identity
     return TrainedNetwork(
         net.eval(), model, task, identity["precision"], key, identity["dataset"]["name"], start,
-        recorded_bands(result.data), recorded_range(result.data), result.collapsed,
+        recorded_bands(result.data), recorded_range(result.data), result.collapsed, identity,
     )  # fmt: skip
 
 

@@ -88,7 +88,7 @@ def score(
     key = submission_key(identity)
     path = Home(home).score(key)
     notes = (*predicted.notes, *_namesakes(home, key, name, test_images.dataset.name))
-    if path.is_file() and (stored := _readable(path)) is not None:
+    if path.is_file() and (stored := readable(path)) is not None:
         return ScoredSubmission(stored, path, notes, cached=True)
     append_use(home, key, name, test_images.dataset.name, test_images.digest, "score")
     counts, native = count(test_images, predicted, progress)
@@ -124,7 +124,8 @@ def read_run(home: Path, result: Result) -> tuple[ImagesToScore, PredictedLabels
     if missing := [entry.stem for entry in test_images.entries if entry.stem not in saved.images]:
         raise PredictionsUnfit(
             f"{result.key} has predictions of {len(test_images.entries) - len(missing)} of the "
-            f"{len(test_images.entries)} test images (its recipe may have a limit): nothing was scored. Without predictions are: {shortened(missing)}"
+            f"{len(test_images.entries)} test images (its recipe may have a limit): nothing was scored. Without "
+            f"predictions are: {shortened(missing)}"
         )
     stems, (height, width) = [entry.stem for entry in test_images.entries], saved.shape
     most = int(saved.stored.max(initial=0)) if not saved.packed else 1
@@ -170,13 +171,13 @@ def _namesakes(home: Path, key: str, name: str, dataset: str) -> list[str]:
     """Return a sentence for each other submission that a table would show under the same name."""
     sentences = []
     for path in sorted(Home(home).scores.glob(f"{dataset}-scored-*.json")):
-        submission = _readable(path)
+        submission = readable(path)
         if submission is not None and submission.key != key and submission.name == name:
             sentences.append(f"another row is called {name} too: delete {path} if it is to go")
     return sentences
 
 
-def _readable(path: Path) -> Submission | None:
+def readable(path: Path) -> Submission | None:
     """Return a stored submission; None if its file is damaged, because it is about to be written again."""
     try:
         return read_submission(path)

@@ -37,7 +37,7 @@ from reports.bundle.splits import split_name, split_record
 from reports.select.results import Collection, collect
 from reports.tables.assemble import groups_of_tables, results_of_tables
 from rssam.errors import UserError
-from rssam.files import scratch_folder, write_durable
+from rssam.files import require_no_folder, scratch_folder, write_durable
 
 PUBLISHED_PROVENANCE = (
     "versions", "commit", "platform", "device", "device_type", "cores", "threads", "finished",
@@ -71,6 +71,8 @@ def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
     """
     if out.suffix.lower() != ".zip":
         raise UserError(f"expected a name that ends in .zip, found {out}: --out FILE.zip")
+    Home(home).require_outside(out)
+    require_no_folder(out)
     chosen = _tables(items)
     everything = collect(home, published=None)
     failed = failures_of_tables(tables_of(chosen), everything)
@@ -188,7 +190,7 @@ def _refuse_private(files: Mapping[str, bytes], home: Path) -> None:
     for name, content in files.items():
         text = content.decode()
         private = PRIVATE.search(text)
-        if private or str(home) in text:
+        if private or any(path in text for path in (str(home), json.dumps(str(home))[1:-1])):  # as JSON escapes it
             path = private.group() if private else home
             raise UserError(
                 f"{name} contains the path {path}: nothing was written. Rename the thing that holds it (a score's "

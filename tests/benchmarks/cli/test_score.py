@@ -33,6 +33,8 @@ from tests.reports.tables.test_scored_rows import submission
         (["evaluate", "--dataset", "deepglobe"], 2, "one of --run KEY and --adapter FILE"),
         (["evaluate", "--dataset", "deepglobe", "--run", "no-such"], 1, "no finished run 'no-such'"),
         (["evaluate", "--dataset", "deepglobe", "--run", "x", "--classes", "road"], 2, "SYSTEM=DATA"),
+        # All images were counted a second time, as another row.
+        (["evaluate", "--dataset", "deepglobe", "--run", "x", "--split-seed", "3"], 2, "give --split test with it"),
         (["publish", "--out", "OUT.zip"], 1, "no usable result and no score"),
         (["publish", "table9", "--out", "OUT.zip"], 2, "unknown item 'table9'"),
         (["verify", "/not/there.zip"], 1, "found nothing"),
