@@ -224,7 +224,8 @@ def restore(
     if content.start != dict(start):
         raise CheckpointForeign(
             f"{path} was trained on top of {content.start or 'no pretrained weights'}, and this network is built from "
-            f"{dict(start) or 'none'}: delete the folder {path.parent} to train anew"
+            f"{dict(start) or 'none'}: delete the folder {path.parent}, and the run's result if there is one, to train "
+            "anew"
         )
     state_of_net = trained_state(net)
     faults = differences(state_of_net, content.model)
@@ -233,7 +234,8 @@ def restore(
         faults += _optimizer_differences(parameters, content.optimizer)
     if faults:
         raise CheckpointForeign(
-            f"{path} belongs to another network: {'; '.join(faults)}. Delete the folder {path.parent} to train anew"
+            f"{path} belongs to another network: {'; '.join(faults)}. Delete the folder {path.parent}, and the run's "
+            "result if there is one, to train anew"
         )
     for name, value in state_of_net.items():
         value.copy_(content.model[name])
