@@ -74,7 +74,10 @@ def write_atomic(path: Path, content: bytes, *, durable: bool = True) -> None:
     Not `durable` is quicker, and a power cut may spoil the file. Raises UserError if the disk is full; nothing is left
     behind then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"expected a folder at {path.parent} for {path.name}, found a file: name another") from error
     try:
         with replacement(path) as (descriptor, _), os.fdopen(descriptor, "wb", closefd=False) as stream:
             stream.write(content)
@@ -84,6 +87,7 @@ def write_atomic(path: Path, content: bytes, *, durable: bool = True) -> None:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(f"no space left on the disk while writing {path}: free some and run again") from error
+        error.filename = str(path)  # in place of the temporary file, which the user did not name
         raise
 
 

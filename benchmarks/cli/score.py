@@ -54,18 +54,24 @@ def score(
     Nothing is scored unless every test image has a file that can be read without doubt. See docs/score.md.
     """
     if run is not None:
-        if predictions is not None or dataset is not None or name is not None or suffix or encoding:
-            raise typer.BadParameter("--run takes neither --predictions nor --dataset, --name, --suffix and --encoding")
+        if predictions is not None or dataset is not None or name is not None or suffix or encoding or listed:
+            raise typer.BadParameter(
+                "--run takes neither --predictions nor --dataset, --name, --suffix, --encoding and --list"
+            )
+        if split_seed or split != "random":
+            raise typer.BadParameter("--run has the split of its run: leave out --split-seed and --split")
         _score_run(finished_run(run), out, as_json)
         return
     if listed and dataset is not None and predictions is None:
+        if name is not None or suffix or encoding or out is not None:
+            raise typer.BadParameter("--list takes --dataset, --split-seed and --split alone")
         _list_images(dataset, split_seed, split, as_json)
         return
-    if predictions is None or dataset is None or out is not None:
+    if predictions is None or dataset is None or out is not None or listed:
         raise typer.BadParameter(
             "give --predictions DIR and --dataset NAME, or --dataset NAME --list, or --run KEY [--out DIR]"
         )
-    row_name = _name(name or predictions.resolve().name)
+    row_name = _name(predictions.resolve().name if name is None else name)
     from benchmarks.console.progress import data_progress
     from benchmarks.scoring.score import score as score_folder
     from benchmarks.scoring.test_images import select_test_images

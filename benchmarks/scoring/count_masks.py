@@ -25,8 +25,8 @@ def count_masks(
         truths: labels [H, W] of each image, integers or bool, or all in one array [images, H, W]. Masks of 0 and 255
             are to be divided by 255 before.
         predictions: labels [H, W] of each image, none of them ignored. Images may differ in size.
-        classes: number of classes, up to 255. With 1 the labels are 0 and 1; with more, 0 to classes - 1, and a background
-            is one of them.
+        classes: number of classes, up to 255. With 1 the labels are 0 and 1; with more, 0 to classes - 1, and a
+            background is one of them.
         ignore: label of the truths' pixels that do not count; 255 if None. Truths of one class that hold 255 and no 1
             are refused without it, because 255 may be the class.
 

@@ -80,7 +80,8 @@ def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
     results, submissions = [stored.result for stored in collection.stored], collection.submissions
     if not (results or submissions or failed):
         asked = f" of {', '.join(items)}" if items else ""
-        raise UserError(f"nothing{asked} to publish in {home}: no usable result and no score (rssam-bench status)")
+        why = "".join(f"\n  left out: {line}" for line in (*collection.damaged, *collection.left_out))
+        raise UserError(f"nothing{asked} to publish in {home}: no usable result and no score (rssam-bench status){why}")
     files = {f"results/{result.key}.json": _plain(result.to_json()) for result in results}
     files |= {f"scores/{submission.key}.json": _plain(submission.to_json()) for submission in submissions}
     counted = [record.identity for record in (*results, *submissions)]

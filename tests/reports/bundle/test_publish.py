@@ -219,6 +219,14 @@ def test_a_home_of_other_letters_stays_at_home_too(tmp_path):
         _refuse_private({"scores/a.json": json.dumps({"name": f"{other}/masks"}).encode()}, other)
 
 
+def test_nothing_to_publish_says_what_was_left_out(tmp_path):
+    """A home whose only result is damaged was said to have none."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "a.json").write_text("{")
+    with pytest.raises(UserError, match=r"no usable result and no score .*\n  left out: a.json: it is cut off"):
+        publish([], tmp_path / "a.zip", tmp_path)
+
+
 @pytest.mark.parametrize("place", ["data/deepglobe/a.zip", "results/a.zip", "folder.zip"])
 def test_a_bundle_takes_no_place_of_the_suite(home, tmp_path, place):
     """A folder of that name ended in ".folder.zip.0.tmp: Is a directory", after all the work."""
