@@ -61,7 +61,7 @@ def match_classes(trained: Sequence[str], tested: Sequence[str], declared: Itera
     """Match classes by name; pairs of `declared` say for a class of the system which of the data set it is.
 
     Raises ClassesDoNotMatch if a name is unknown, or if a class of the system is declared to be two. The same if a
-    class of the data set stays without a class of the system, or one of the system without a place among several.
+    class of the data set stays without a class of the system. The same if one of the system has no place among several.
     """
     pairs = dict.fromkeys(declared)
     unknown = [name for name, _ in pairs if _plain(name) not in map(_plain, trained)]
