@@ -17,7 +17,7 @@ from reports.formatting import format_number, join_words
 from reports.render.templates import environment
 from reports.statistics.units import dice_interval
 from reports.tables.recipe_text import describe_recipe
-from rssam.files import write_atomic
+from rssam.files import require_no_folder, write_atomic
 from rssam.weights.folder import custom_digits
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ def write_with_card(path: Path, trained: TrainedNetwork, result: Result) -> tupl
     """Write the adapter of a finished run and its card beside it; return the adapter's metadata and the card's path."""
     from benchmarks.export.adapter import write_adapter  # imports torch
 
-    about = write_adapter(path, trained, result, interval_record(result))
     card = path.with_suffix(".md")
+    require_no_folder(card)  # before the adapter is written
+    about = write_adapter(path, trained, result, interval_record(result))
     write_atomic(card, render(about, path.name).encode())
     return about, card
 

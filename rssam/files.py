@@ -62,13 +62,22 @@ def require_writable(folder: Path, what: str) -> None:
         ) from error
 
 
+def require_no_folder(path: Path) -> None:
+    """Raise UserError if a folder is where a file is to be written."""
+    if path.is_dir():
+        raise UserError(f"expected a place for a file, found a folder at {path}: choose another name")
+
+
 def write_atomic(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Write a file so that a reader sees the old content or the new, never a part, even across a power cut.
 
     Not `durable` is quicker, and a power cut may spoil the file. Raises UserError if the disk is full; nothing is left
     behind then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"expected a folder at {path.parent} for {path.name}, found a file: name another") from error
     try:
         with replacement(path) as (descriptor, _), os.fdopen(descriptor, "wb", closefd=False) as stream:
             stream.write(content)
@@ -78,6 +87,7 @@ def write_atomic(path: Path, content: bytes, *, durable: bool = True) -> None:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(f"no space left on the disk while writing {path}: free some and run again") from error
+        error.filename = str(path)  # in place of the temporary file, which the user did not name
         raise
 
 
@@ -88,6 +98,7 @@ def replacement(path: Path) -> Iterator[tuple[int, Path]]:
     It is removed if something is raised. Its mode is that of the umask, as of any new file. What a killed process left
     of an earlier one is removed. The lock on the descriptor tells the two apart, so nothing but this may close it.
     """
+    require_no_folder(path)
     descriptor, temporary = _open_temporary(path)
     try:
         yield descriptor, temporary

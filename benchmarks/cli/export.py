@@ -22,6 +22,7 @@ from benchmarks.cli.options import (
     screen,
     warnings,
 )
+from benchmarks.results.home import Home
 
 
 def export(
@@ -41,6 +42,8 @@ def export(
     for path, suffix in ((out, ".safetensors"), (onnx, ".onnx")):
         if path is not None and path.suffix != suffix:
             raise typer.BadParameter(f"expected a name that ends in {suffix}, found {path}")
+        if path is not None:
+            Home(root.home).require_outside(path)
     if onnx is not None:
         from benchmarks.export.onnx import require_onnx
 

@@ -23,6 +23,7 @@ from benchmarks.cli.options import (
     warnings,
 )
 from benchmarks.execution.hardware import DeviceChoice
+from benchmarks.results.home import Home
 from benchmarks.scoring.encoding import Encoding
 from data_prep.splits import ImageSelection, SplitRule
 
@@ -53,18 +54,24 @@ def score(
     Nothing is scored unless every test image has a file that can be read without doubt. See docs/score.md.
     """
     if run is not None:
-        if predictions is not None or dataset is not None or name is not None or suffix or encoding:
-            raise typer.BadParameter("--run takes neither --predictions nor --dataset, --name, --suffix and --encoding")
+        if predictions is not None or dataset is not None or name is not None or suffix or encoding or listed:
+            raise typer.BadParameter(
+                "--run takes neither --predictions nor --dataset, --name, --suffix, --encoding and --list"
+            )
+        if split_seed or split != "random":
+            raise typer.BadParameter("--run has the split of its run: leave out --split-seed and --split")
         _score_run(finished_run(run), out, as_json)
         return
     if listed and dataset is not None and predictions is None:
+        if name is not None or suffix or encoding or out is not None:
+            raise typer.BadParameter("--list takes --dataset, --split-seed and --split alone")
         _list_images(dataset, split_seed, split, as_json)
         return
-    if predictions is None or dataset is None or out is not None:
+    if predictions is None or dataset is None or out is not None or listed:
         raise typer.BadParameter(
             "give --predictions DIR and --dataset NAME, or --dataset NAME --list, or --run KEY [--out DIR]"
         )
-    row_name = _name(name or predictions.resolve().name)
+    row_name = _name(predictions.resolve().name if name is None else name)
     from benchmarks.console.progress import data_progress
     from benchmarks.scoring.score import score as score_folder
     from benchmarks.scoring.test_images import select_test_images
@@ -96,6 +103,8 @@ def evaluate(
     pairs = [pair.partition("=") for text in classes or [] for pair in text.split(",")]
     if any(not (system_class.strip() and equals and data_class.strip()) for system_class, equals, data_class in pairs):
         raise typer.BadParameter('give --classes as SYSTEM=DATA, as in --classes "road=street"')
+    if split == "all" and split_seed:
+        raise typer.BadParameter("--split-seed chooses a test split: give --split test with it")
     key = require_one(run, adapter)
     from benchmarks.console.progress import data_progress
     from benchmarks.execution.hardware import choose_device, precision_note
@@ -107,8 +116,9 @@ def evaluate(
     session = Session(root.home, choose_device(device), precision_choice=precision)
     note(precision_note(session.precision, session.device))
     trained = load_network(key, adapter=adapter, model=model, home=root.home)
+    note(trained.warning)
     test_images = select_test_images(root.home, dataset, split_seed, "random", split)
-    declared = {system_class.strip(): data_class.strip() for system_class, _, data_class in pairs}
+    declared = [(system_class.strip(), data_class.strip()) for system_class, _, data_class in pairs]
     mapping = match_classes(trained.task.classes, test_images.dataset.classes, declared)
     row_name = None if name is None else _name(name)
     with data_progress(warnings) as progress:
@@ -143,6 +153,7 @@ def _score_run(key: str, out: Path | None, as_json: bool) -> None:
 
     result = read_result(Store(root.home).path(key))
     if out is not None:
+        Home(root.home).require_outside(out)
         require_writable(out, "the predictions")  # before the use of the split is logged
     test_images, predicted = read_run(root.home, result)
     append_use(root.home, key, result.identity["model"]["name"], test_images.dataset.name, test_images.digest, "score")

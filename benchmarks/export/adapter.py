@@ -136,8 +136,9 @@ def load_adapter(path: Path, weights: WeightsFolder, given: Model | None = None)
     bands, value_range = recorded_bands(description["data"]), recorded_range(description["data"])
     collapsed = is_collapsed(description["result"])
     return TrainedNetwork(
-        net.eval(), model, task, precision, description["key"], dataset, start, bands, value_range, collapsed
-    )
+        net.eval(), model, task, precision, description["key"], dataset, start, bands, value_range, collapsed,
+        description["identity"],
+    )  # fmt: skip
 
 
 def is_collapsed(result: Any) -> bool:

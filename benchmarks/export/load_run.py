@@ -17,7 +17,7 @@ from benchmarks.results.custom_system import SYSTEM
 from benchmarks.results.home import Home
 from benchmarks.results.result import Result
 from benchmarks.results.store import Store
-from benchmarks.training.checkpoint import LAST, Checkpoints, candidate_name, read_checkpoint
+from benchmarks.training.checkpoint import LAST, CheckpointDamaged, Checkpoints, candidate_name, read_checkpoint
 from benchmarks.training.reproducibility import seeded
 from rssam.contract import Model, Task
 from rssam.errors import UnknownName, UserError
@@ -48,6 +48,7 @@ class TrainedNetwork:
         value_range: the values that became 0 and 255 in the training images; None for images of 8 bits. Its method
             `to_bytes` stretches pixels [3, H, W] likewise.
         collapsed: whether its Dice on the test images was not above that of a constant answer.
+        identity: what decided the numbers of its run, as its result has it.
 
     Examples:
         The network of docs/python.md, on an image float [1, 3, H, W] in 0..1:
@@ -70,6 +71,7 @@ class TrainedNetwork:
     bands: tuple[int, int, int] | None = None
     value_range: ValueRange | None = None
     collapsed: bool = False
+    identity: Mapping[str, Any] | None = None
 
     @property
     def warning(self) -> str | None:
@@ -117,8 +119,8 @@ def load_run(home: Path, key: str, given: Model | None = None) -> TrainedNetwork
     """Return the network of a finished run of `home`.
 
     `given` is the system that the user named with --model, for one that is not registered: a result names no code.
-    Raises NotTrained if the key has no result or its parameters are gone. Raises UnknownName if its system is not
-    registered. Raises WeightsNotFound if a checkpoint beneath is not prepared, CheckpointForeign if another is.
+    Raises NotTrained if the key has no result, or its parameters are gone or damaged. Raises UnknownName if its system
+    is not registered. Raises WeightsNotFound if a checkpoint beneath is not prepared, CheckpointForeign if another is.
     """
     store, weights = Store(home), WeightsFolder(Home(home).weights)
     result = store.get(key)
@@ -129,12 +131,19 @@ def load_run(home: Path, key: str, given: Model | None = None) -> TrainedNetwork
     with seeded(result.identity["seed"], deterministic=False):  # as in training: some may be frozen at random numbers
         net = model.build(task, weights)
     start = {name: weights.digest(name) for name in model.weights_needed()}
-    Checkpoints(_best_folder(store, result), start).load_best(net, result.best_epoch)
+    try:
+        Checkpoints(_best_folder(store, result), start).load_best(net, result.best_epoch)
+    except CheckpointDamaged as error:
+        raise NotTrained(f"{error}. {_train_again(store, key)}") from error
     identity = result.identity
     return TrainedNetwork(
         net.eval(), model, task, identity["precision"], key, identity["dataset"]["name"], start,
-        recorded_bands(result.data), recorded_range(result.data), result.collapsed,
+        recorded_bands(result.data), recorded_range(result.data), result.collapsed, identity,
     )  # fmt: skip
+
+
+def _train_again(store: Store, key: str) -> str:
+    return f"Delete {store.path(key)} and {store.work(key)}, and reproduce its table to train it again"
 
 
 def recorded_bands(data: Mapping[str, Any]) -> tuple[int, int, int] | None:
@@ -163,7 +172,7 @@ def _best_folder(store: Store, result: Result) -> Path:
     if missing := [path for path in needed if not path.is_file()]:
         raise NotTrained(
             f"the run {result.key} has a result, but its parameters are gone: expected {missing[0]}. "
-            f"Delete {store.path(result.key)} and reproduce its table to train it again"
+            f"{_train_again(store, result.key)}"
         )
     if len(folders) == 1:
         return folders[0]

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from benchmarks.export.load_run import TrainedNetwork
 from rssam.errors import UserError
-from rssam.files import scratch_folder
+from rssam.files import require_no_folder, scratch_folder
 from rssam.sam.attention import set_attention
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -51,6 +51,7 @@ def export_onnx(trained: TrainedNetwork, path: Path) -> float:
     Raises NotExported if torch cannot write it, or if the two do not agree; `path` is then as it was.
     """
     require_onnx()
+    require_no_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with scratch_folder(path.parent, path.name) as folder:
         fresh = folder / path.name  # under its own name, because a second file is named in the first

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rssam.errors import UserError
+
 
 @dataclass(frozen=True)
 class Home:
@@ -33,6 +35,12 @@ class Home:
     def data(self) -> Path:
         """Return the folder of the prepared data sets."""
         return self.root / "data"
+
+    def require_outside(self, path: Path) -> None:
+        """Raise UserError if a file for others is to be written among those of the suite, which it may replace."""
+        for folder in (self.data, self.weights, self.runs, self.results, self.scores):
+            if path.resolve().is_relative_to(folder.resolve()):
+                raise UserError(f"expected a place outside of {folder}, whose files are the suite's own, found {path}")
 
     @property
     def is_new(self) -> bool:

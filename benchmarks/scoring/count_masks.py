@@ -22,10 +22,11 @@ def count_masks(
     """Count true and false positives and negatives of every image; `scores` computes scores of them.
 
     Args:
-        truths: labels [H, W] of each image, integers or bool. Masks of 0 and 255 are to be divided by 255 before.
+        truths: labels [H, W] of each image, integers or bool, or all in one array [images, H, W]. Masks of 0 and 255
+            are to be divided by 255 before.
         predictions: labels [H, W] of each image, none of them ignored. Images may differ in size.
-        classes: number of classes. With 1 the labels are 0 and 1; with more, 0 to classes - 1, and a background is one
-            of them.
+        classes: number of classes, up to 255. With 1 the labels are 0 and 1; with more, 0 to classes - 1, and a
+            background is one of them.
         ignore: label of the truths' pixels that do not count; 255 if None. Truths of one class that hold 255 and no 1
             are refused without it, because 255 may be the class.
 
@@ -33,8 +34,8 @@ def count_masks(
         Counts int64 [images, classes], in the order of the images.
 
     Raises:
-        ValueError: There is no image, or the lists have different lengths. Or the shapes of a pair differ, or a label
-            is of no class; the message names the image. Or 255 may be the class, see `ignore`.
+        ValueError: There is no image, the lists have different lengths, or there are more classes. Or the shapes of a
+            pair differ, or a label is of no class; the message names the image. Or 255 may be the class, see `ignore`.
 
     Examples:
         One row of four pixels: one right, one missed, one wrong, one ignored.
@@ -47,8 +48,12 @@ def count_masks(
         >>> scores(counts, "foreground").dice
         0.5
     """
-    if len(truths) != len(predictions) or not truths:
+    if len(truths) != len(predictions) or len(truths) == 0:
         raise ValueError(f"expected a prediction for each truth, found {len(truths)} and {len(predictions)}")
+    if not 1 <= classes <= IGNORE:
+        raise ValueError(f"expected 1 to {IGNORE} classes, found {classes}")
+    # Not `asarray`, which would drop the mask of a masked array.
+    truths, predictions = [[*map(np.asanyarray, masks)] for masks in (truths, predictions)]
     task = Task(tuple(f"class {number}" for number in range(classes)), (32, 32))
     largest = max(1, classes - 1)
     ignored = IGNORE if ignore is None else ignore

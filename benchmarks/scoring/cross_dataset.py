@@ -7,30 +7,29 @@ classes of the system are background.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.execution.session import Session
-from benchmarks.export.load_run import TrainedNetwork
+from benchmarks.export.load_run import TrainedNetwork, recorded_range
 from benchmarks.results.home import Home
 from benchmarks.results.provenance import provenance
 from benchmarks.results.submission import (
     Submission,
     identify,
     put_submission,
-    read_submission,
     submission_key,
 )
 from benchmarks.results.test_set_log import append_use
-from benchmarks.scoring.score import ScoredSubmission
+from benchmarks.scoring.score import ScoredSubmission, readable
 from benchmarks.scoring.test_images import ImagesToScore
 from benchmarks.training.evaluate import evaluate
 from benchmarks.training.loop import make_fabric
 from benchmarks.training.reproducibility import seeded
-from data_prep.errors import NotPrepared
+from data_prep.errors import DataError
 from data_prep.manifest_file import load_manifest
 from rssam.contract import Task
 from rssam.errors import UserError
@@ -58,20 +57,24 @@ class ClassMapping:
         ]
 
 
-def match_classes(trained: Sequence[str], tested: Sequence[str], declared: Mapping[str, str]) -> ClassMapping:
-    """Match classes by name; `declared` says for a class of the system which of the data set it is.
+def match_classes(trained: Sequence[str], tested: Sequence[str], declared: Iterable[tuple[str, str]]) -> ClassMapping:
+    """Match classes by name; pairs of `declared` say for a class of the system which of the data set it is.
 
-    Raises ClassesDoNotMatch if a name is unknown, or if a class of the data set stays without a class of the system.
-    The same if a data set of several classes has no place for a class of the system.
+    Raises ClassesDoNotMatch if a name is unknown, or if a class of the system is declared to be two. The same if a
+    class of the data set stays without a class of the system. The same if one of the system has no place among several.
     """
-    unknown = [name for name in declared if _plain(name) not in map(_plain, trained)]
-    foreign = [name for name in declared.values() if _plain(name) not in map(_plain, tested)]
+    pairs = dict.fromkeys(declared)
+    unknown = [name for name, _ in pairs if _plain(name) not in map(_plain, trained)]
+    foreign = [name for _, name in pairs if _plain(name) not in map(_plain, tested)]
     lists = f"the system knows {', '.join(trained)}; the data set has {', '.join(tested)}"
     if unknown or foreign:
         wrong = [f"no class {name!r} of the system" for name in unknown]
         wrong += [f"no class {name!r} of the data set" for name in foreign]
         raise ClassesDoNotMatch(f"--classes SYSTEM=DATA names {' and '.join(wrong)}: {lists}")
-    renamed = {_plain(name): _plain(data_class) for name, data_class in declared.items()}
+    renamed: dict[str, str] = {}
+    for name, data_class in pairs:
+        if renamed.setdefault(_plain(name), _plain(data_class)) != _plain(data_class):
+            raise ClassesDoNotMatch(f"--classes SYSTEM=DATA says of {name} that it is two classes: name one. {lists}")
     places = {_plain(name): place for place, name in enumerate(tested)}
     sources: list[list[int]] = [[] for _ in tested]
     unplaced = []
@@ -176,8 +179,8 @@ def evaluate_elsewhere(
     )  # fmt: skip
     key = submission_key(identity)
     path = Home(session.home).score(key)
-    if path.is_file():
-        return ScoredSubmission(read_submission(path), path, (), cached=True)
+    if path.is_file() and (stored := readable(path)) is not None:
+        return ScoredSubmission(stored, path, _notes(stored, trained), cached=True)
     append_use(session.home, key, trained.model.name, test_images.dataset.name, test_images.digest, "evaluate")
     from data_prep.loading.torch_dataset import PreparedDataset
 
@@ -187,7 +190,7 @@ def evaluate_elsewhere(
         net = fabric.setup(MappedNetwork(trained.net, mapping))
         task = Task(test_images.dataset.classes, trained.task.image_size)
         evaluation = evaluate(net, data, task, crop, fabric.device, progress)
-    copies = _copies(session, trained.dataset, test_images)
+    copies = _copies(session, trained, test_images)
     title = {"title": trained.model.title} if name is None else {}
     submission = Submission(
         identity=identity,
@@ -200,7 +203,8 @@ def evaluate_elsewhere(
         data={**test_images.record, **title, **({} if copies is None else {"copies": copies})},
         provenance=provenance(fabric.device),
     )
-    return ScoredSubmission(submission, put_submission(session.home, submission), (), cached=False)
+    path = put_submission(session.home, submission)
+    return ScoredSubmission(submission, path, _notes(submission, trained), cached=False)
 
 
 def _size_rule(trained: TrainedNetwork, crop: int | None) -> str:
@@ -209,14 +213,36 @@ def _size_rule(trained: TrainedNetwork, crop: int | None) -> str:
     return whole if crop is None else f"Images covered by a grid of squares of {crop} pixels, as it was trained."
 
 
-def _copies(session: Session, trained_on: str, test_images: ImagesToScore) -> int | None:
-    """Return how many of the images are also in the data set it was trained on; None if that is not prepared here."""
+def _copies(session: Session, trained: TrainedNetwork, test_images: ImagesToScore) -> int | None:
+    """Return how many of the images are also in the data it was trained on; None if those are not prepared here.
+
+    Other data of the same name, or the same prepared anew, say nothing about its training.
+    """
     try:
-        manifest = load_manifest(session.data_folder(trained_on), trained_on)
-    except NotPrepared:
+        manifest = load_manifest(session.data_folder(trained.dataset), trained.dataset)
+        run = trained.identity
+        if run is not None and manifest.digest(run["split_seed"], run["split_rule"]) != run["data"]:
+            return None
+    except DataError:
         return None
     digests = {digest for entry in manifest.entries for digest in (entry.image_sha256, entry.source_image_sha256)}
     return sum(entry.image_sha256 in digests or entry.source_image_sha256 in digests for entry in test_images.entries)
+
+
+def _notes(submission: Submission, trained: TrainedNetwork) -> tuple[str, ...]:
+    """Return sentences for the user: images that may be training images, and values that were stretched otherwise."""
+    notes, copies, stretched = [], submission.data.get("copies"), recorded_range(submission.data)
+    if copies is None:
+        notes.append(
+            f"{trained.dataset} is not prepared here as {trained.key} was trained on it, so images that "
+            f"{submission.dataset} shares with it are not known"
+        )
+    elif copies:
+        notes.append(f"{copies} of the images are also in {trained.dataset}, and may have been trained on")
+    if stretched != trained.value_range:
+        said, meant = (each.text if each else "bytes as they are" for each in (stretched, trained.value_range))
+        notes.append(f"the images of {submission.dataset} show values of {said}, and it was trained on {meant}")
+    return tuple(notes)
 
 
 def _plain(name: str) -> str:

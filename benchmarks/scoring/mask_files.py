@@ -12,6 +12,8 @@ One channel for each class, of which one is set (one-hot), is declared: other ba
 
 from __future__ import annotations
 
+import tokenize
+import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +27,7 @@ from PIL import Image
 from benchmarks.scoring.encoding import Encoding
 from benchmarks.scoring.float_maps import read_values, threshold
 from data_prep.images.class_values import colour_codes, number_codes
-from data_prep.images.decode import BadPicture
+from data_prep.images.decode import UNDECODABLE, BadPicture
 from data_prep.images.masks import LISTED
 from data_prep.images.picture import Picture, read_labels
 from data_prep.images.source_file import SourceFile
@@ -37,6 +39,9 @@ READ = (".npy", ".png", ".tif", ".tiff")
 
 JPEG = (".jpg", ".jpeg")
 """Endings of files that are refused: JPEG blurs a mask's borders into values of no class."""
+
+DAMAGED = (*UNDECODABLE, tokenize.TokenError, zipfile.BadZipFile)
+"""What NumPy raises for a damaged file: it reads the header as Python, and the rest as ZIP where it begins so."""
 
 ONE_HOT = "declare it: --encoding one-hot"
 """What to do with a map of a band for each class."""
@@ -114,11 +119,9 @@ class LabelReader:
         except OSError as error:
             raise BadPicture(f"cannot be read ({error.strerror})") from error
         if (values := read_values(source, self.encoding)) is not None:
-            bands, where = values
-            _refuse_gaps(where)
-            return self.of_array(path, bands)
-        picture = read_labels(source, ("PNG", "TIFF"), remedy=ONE_HOT)
-        _refuse_gaps(picture)
+            _refuse_gaps(values[1])
+            return self.of_array(path, values[0])
+        _refuse_gaps(picture := read_labels(source, ("PNG", "TIFF"), remedy=ONE_HOT))
         return self._picture(path, picture.pixels)
 
     def _picture(self, path: Path, picture: Image.Image) -> LabelFile:
@@ -176,16 +179,18 @@ class LabelReader:
     def _array(self, path: Path) -> LabelFile:
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except DAMAGED as error:
             found = "it holds Python objects" if "pickle" in str(error) else error
             raise BadPicture(f"cannot be read as an array ({found})") from error
-        if not isinstance(array, np.ndarray):
-            raise BadPicture(f"expected {self.expected}, found an archive of arrays (.npz)")
-        return self.of_array(path, array)
+        if isinstance(array, np.ndarray):
+            return self.of_array(path, array)
+        raise BadPicture(f"expected {self.expected}, found an archive of arrays (.npz)")
 
     def of_array(self, path: Path, array: NDArray[Any]) -> LabelFile:
         """Read the values [H, W] or [bands, H, W] of a file, of any type. Raises BadPicture."""
         array = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
+        if not array.size:
+            raise BadPicture(f"expected {self.expected}, found no value: shape {list(array.shape)}")
         if array.dtype.kind in "biuf" and self.encoding == "one-hot":
             return self._one_hot(path, np.asarray(array))
         if array.dtype.kind in "biu" and array.ndim == 2:

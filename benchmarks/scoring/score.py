@@ -88,7 +88,7 @@ def score(
     key = submission_key(identity)
     path = Home(home).score(key)
     notes = (*predicted.notes, *_namesakes(home, key, name, test_images.dataset.name))
-    if path.is_file() and (stored := _readable(path)) is not None:
+    if path.is_file() and (stored := readable(path)) is not None:
         return ScoredSubmission(stored, path, notes, cached=True)
     append_use(home, key, name, test_images.dataset.name, test_images.digest, "score")
     counts, native = count(test_images, predicted, progress)
@@ -124,8 +124,16 @@ def read_run(home: Path, result: Result) -> tuple[ImagesToScore, PredictedLabels
     stems = [entry.stem for entry in test_images.entries]
     if missing := [stem for stem in stems if stem not in saved.images]:
         raise PredictionsUnfit(
-            f"{result.key} was tested on {len(saved.images)} of the {len(stems)} test images (its recipe "
-            f"has a limit): nothing was scored. Without predictions are: {shortened(missing)}"
+            f"{result.key} has predictions of {len(stems) - len(missing)} of the {len(stems)} test images (its recipe "
+            f"may have a limit): nothing was scored. Without predictions are: {shortened(missing)}"
+        )
+    height, width = saved.shape
+    most = int(saved.stored.max(initial=0)) if not saved.packed else 1
+    if {entry.size for entry in test_images.entries} != {saved.shape} or most >= max(2, test_images.task.channels):
+        raise PredictionsUnfit(
+            f"{result.key}: its predictions have {width}x{height} pixels and labels up to {most}, which are not those "
+            f"of the images of {test_images.dataset.name}: nothing was scored. Delete {Store(home).path(result.key)} "
+            "and its folder in runs, and reproduce its table"
         )
     return test_images, PredictedLabels(
         lambda index: saved.labels(stems[index]), False, ("Predictions that the run saved.",), ()
@@ -163,13 +171,13 @@ def _namesakes(home: Path, key: str, name: str, dataset: str) -> list[str]:
     """Return a sentence for each other submission that a table would show under the same name."""
     sentences = []
     for path in sorted(Home(home).scores.glob(f"{dataset}-scored-*.json")):
-        submission = _readable(path)
+        submission = readable(path)
         if submission is not None and submission.key != key and submission.name == name:
             sentences.append(f"another row is called {name} too: delete {path} if it is to go")
     return sentences
 
 
-def _readable(path: Path) -> Submission | None:
+def readable(path: Path) -> Submission | None:
     """Return a stored submission; None if its file is damaged, because it is about to be written again."""
     try:
         return read_submission(path)

@@ -174,7 +174,8 @@ class Checkpoints:
         if content.start != dict(self.start):
             raise CheckpointForeign(
                 f"{path} was trained on top of {content.start or 'no pretrained weights'}, and this network is built "
-                f"from {dict(self.start) or 'none'}: delete the folder {path.parent} to train anew"
+                f"from {dict(self.start) or 'none'}: delete the folder {path.parent}, and the run's result if there is "
+                "one, to train anew"
             )
         state_of_net = trained_state(net)
         faults = differences(state_of_net, content.model)
@@ -184,7 +185,8 @@ class Checkpoints:
             faults += _optimizer_differences(parameters, content.optimizer)
         if faults:
             raise CheckpointForeign(
-                f"{path} belongs to another network: {'; '.join(faults)}. Delete the folder {path.parent} to train anew"
+                f"{path} belongs to another network: {'; '.join(faults)}. Delete the folder {path.parent}, and the "
+                "run's result if there is one, to train anew"
             )
         for name, value in state_of_net.items():
             value.copy_(content.model[name])

@@ -9,13 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_prep.images.decode import BadPicture
+from data_prep.images.decode import BadPicture, refuse_turned
 from data_prep.images.masks import LISTED, Mask, binary_mask, colour_name, looked_up, packed_colours
 from rssam.amounts import shortened
 from rssam.contract import IGNORE, Colour
-
-TURNED = 0x0112
-"""EXIF's tag of how a viewer turns the picture; 1 is upright."""
 
 DARKEST = 0x010101
 """The darkest grey but black as a colour packed into one number; other greys are its multiples."""
@@ -105,9 +102,7 @@ def any_rgb(picture: Image.Image) -> NDArray[np.uint8]:
 
     Raises BadPicture for other modes, and for a picture that viewers turn: its mask was drawn on the turned one.
     """
-    turned = picture.getexif().get(TURNED, 1)
-    if turned != 1:
-        raise BadPicture(f"expected an upright picture, found EXIF orientation {turned}; save it upright")
+    refuse_turned(picture)
     if picture.mode not in ("RGB", "L", "P"):
         hint = " (print colours)" if picture.mode == "CMYK" else " (1 bit)" if picture.mode == "1" else ""
         raise BadPicture(f"expected an image of 8 bits in RGB or grey, found mode {picture.mode}{hint}; save it as RGB")

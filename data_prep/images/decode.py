@@ -38,6 +38,9 @@ UNDECODABLE = (
 )
 """What Pillow raises for damaged files, from its own errors to those of code that trusted a damaged header."""
 
+TURNED = 0x0112
+"""EXIF's tag of how a viewer turns the picture; 1 is upright."""
+
 PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_BITS = 24
 """Where a PNG states the bits of a channel: in its header chunk, which is always the first."""
@@ -98,6 +101,13 @@ def decode(content: bytes, *kinds: str, deep: bool = False) -> Image.Image:
     if picture.format == "JPEG" and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
         raise BadPicture("cannot be decoded (cut short: the end-of-image marker is missing)")
     return picture
+
+
+def refuse_turned(picture: Image.Image) -> None:
+    """Raise BadPicture for a picture that viewers turn: what belongs to it was made on the turned one."""
+    turned = picture.getexif().get(TURNED, 1)
+    if turned != 1:
+        raise BadPicture(f"expected an upright picture, found EXIF orientation {turned}; save it upright")
 
 
 def is_deep_png(start: bytes) -> bool:

@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.images.alpha import ONE_BAND, AlphaCount, declared_transparent, refuse_one_hot
-from data_prep.images.decode import UNDECODABLE, BadPicture, decode, is_deep_png, verify_chunks, without_warnings
+from data_prep.images.decode import (
+    UNDECODABLE,
+    BadPicture,
+    decode,
+    is_deep_png,
+    refuse_turned,
+    verify_chunks,
+    without_warnings,
+)
 from data_prep.images.place import Place
 from data_prep.images.source_file import SourceFile
 from data_prep.images.tiff_header import TiffHeader, read_tiff_header
@@ -159,6 +167,8 @@ def _read(
 
 def _by_pillow(content: bytes, kinds: tuple[str, ...], labels: bool, own: bool, remedy: str) -> Picture:
     pixels = decode(content, *kinds, deep=labels and own)
+    if labels and own:
+        refuse_turned(pixels)
     return _visible(pixels, labels, remedy) if own else Picture(pixels)
 
 

@@ -37,7 +37,7 @@ from reports.bundle.splits import split_name, split_record
 from reports.select.results import Collection, collect
 from reports.tables.assemble import groups_of_tables, results_of_tables
 from rssam.errors import UserError
-from rssam.files import scratch_folder, write_durable
+from rssam.files import require_no_folder, scratch_folder, write_durable
 
 PUBLISHED_PROVENANCE = (
     "versions", "commit", "platform", "device", "device_type", "cores", "threads", "finished",
@@ -71,6 +71,8 @@ def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
     """
     if out.suffix.lower() != ".zip":
         raise UserError(f"expected a name that ends in .zip, found {out}: --out FILE.zip")
+    Home(home).require_outside(out)
+    require_no_folder(out)
     chosen = _tables(items)
     everything = collect(home, published=None)
     failed = failures_of_tables(tables_of(chosen), everything)
@@ -78,7 +80,8 @@ def publish(items: Sequence[str], out: Path, home: Path) -> PublishedBundle:
     results, submissions = [stored.result for stored in collection.stored], collection.submissions
     if not (results or submissions or failed):
         asked = f" of {', '.join(items)}" if items else ""
-        raise UserError(f"nothing{asked} to publish in {home}: no usable result and no score (rssam-bench status)")
+        why = "".join(f"\n  left out: {line}" for line in (*collection.damaged, *collection.left_out))
+        raise UserError(f"nothing{asked} to publish in {home}: no usable result and no score (rssam-bench status){why}")
     files = {f"results/{result.key}.json": _plain(result.to_json()) for result in results}
     files |= {f"scores/{submission.key}.json": _plain(submission.to_json()) for submission in submissions}
     counted = [record.identity for record in (*results, *submissions)]
@@ -188,7 +191,7 @@ def _refuse_private(files: Mapping[str, bytes], home: Path) -> None:
     for name, content in files.items():
         text = content.decode()
         private = PRIVATE.search(text)
-        if private or str(home) in text:
+        if private or any(path in text for path in (str(home), json.dumps(str(home))[1:-1])):  # as JSON escapes it
             path = private.group() if private else home
             raise UserError(
                 f"{name} contains the path {path}: nothing was written. Rename the thing that holds it (a score's "

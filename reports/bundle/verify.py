@@ -39,7 +39,7 @@ from rssam.kinds import fault
 
 MALFORMED = (
     KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError, LookupError,
-    AssertionError, OSError, UserError,
+    AssertionError, UserError,
 )  # fmt: skip
 """Errors of reading values that somebody made up."""
 
@@ -57,7 +57,8 @@ def check(source: Path) -> BundleProblems:
         _check_folder(source, problems)
         return problems
     if not source.is_file():
-        raise UserError(f"expected a bundle, a .zip file or a folder, at {source}, found nothing")
+        found = "a device, a pipe or a broken link" if os.path.lexists(source) else "nothing"
+        raise UserError(f"expected a bundle, a .zip file or a folder, at {source}, found {found}")
     with scratch_folder(Path(tempfile.gettempdir()), "rssam-bench-verify") as scratch:
         out = scratch / "bundle"
         strangers: list[str] = []
@@ -133,6 +134,8 @@ def _guarded(name: str, problems: BundleProblems) -> Iterator[None]:
         yield
     except ResultDamaged as error:
         problems.add(name, str(error).rpartition(f"{Path(name).name}: ")[2])
+    except OSError as error:  # without its path, which is of a scratch folder
+        problems.add(name, f"it cannot be read ({error.strerror})")
     except MALFORMED as error:
         problems.add(name, f"a part is missing or malformed ({type(error).__name__}: {error})")
 
@@ -216,7 +219,7 @@ def _made_by_0_1(folder: Path) -> bool:
     """Return whether the bundle says that it is of rssam-bench 0.1; then no file of it can be checked here."""
     try:
         return bool(read_json(folder / ABOUT, follow_links=False)["schema"] == 1)
-    except MALFORMED:
+    except (*MALFORMED, OSError):
         return False
 
 

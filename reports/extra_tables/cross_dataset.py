@@ -45,7 +45,7 @@ def _transfer(collection: Collection) -> ExtraTable:
     for submission in collection.evaluated:
         system = submission.identity["system"]
         result = by_key.get(system["key"])
-        models.append(_model(system["title"]) if result is None else result.identity["model"])
+        models.append(_model(submission.name) if result is None else result.identity["model"])
         at_home = "-" if result is None else "collapsed" if result.collapsed else format_number(result.scores.dice)
         rows.append((
             submission.name, _title(system["dataset"]), _title(submission.dataset), _images(submission),
@@ -129,7 +129,7 @@ def _circumstances(submission: Submission) -> str:
         parts.append(f"images covered by squares of {system['crop']} pixels")
     copies = submission.data.get("copies")
     if copies is None:
-        parts.append(f"{system['dataset']} is not prepared here, so it is not known whether it shares images")
+        parts.append(f"{system['dataset']} is not prepared here as it was trained on, so shared images are not known")
     elif copies:
         parts.append(f"{copies} of the images are also in {system['dataset']}, and may have been trained on")
     if not submission.scores.dice > submission.constant_dice:

@@ -1,5 +1,6 @@
 """Files are written whole or not at all, with the user's umask, and what a killed process leaves is removed."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import threading
 import pytest
 import torch
 
+from rssam.errors import UserError
 from rssam.files import write_atomic
 from rssam.weights.convert import _write
 from tests.conftest import REPOSITORY
@@ -114,3 +116,21 @@ def test_nothing_is_left_if_writing_is_interrupted(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_atomic(tmp_path / "a", b"half")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
+
+
+def test_a_place_that_is_none_is_named_as_the_user_named_it(tmp_path, monkeypatch):
+    """It said "FILE: File exists", "Is a directory" and "Permission denied" of a temporary file beside it."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.zip").mkdir()
+    with pytest.raises(UserError, match=f"expected a folder at {tmp_path}/file for a.zip, found a file"):
+        write_atomic(tmp_path / "file" / "a.zip", b"")
+    with pytest.raises(UserError, match=f"found a folder at {tmp_path}/folder.zip"):
+        write_atomic(tmp_path / "folder.zip", b"")
+
+    def forbidden(path, *_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", forbidden)
+    with pytest.raises(PermissionError) as error:
+        write_atomic(tmp_path / "a.zip", b"")
+    assert error.value.filename == str(tmp_path / "a.zip")

@@ -164,6 +164,10 @@ def history(result: Result) -> Iterator[str]:
         yield f"{len(epochs)} epochs, its recipe has {expected}"
     elif losses.index(min(losses)) + 1 != result.best_epoch:
         yield f"epoch {result.best_epoch} is not the one of lowest validation loss"
+    elif result.best_loss not in (None, min(losses)):
+        yield f"its best loss is {result.best_loss:g}, the lowest of its history {min(losses):g}"
+    if result.best_rate not in (None, *result.identity["recipe"]["rates"]):
+        yield f"it chose the rate {result.best_rate:g}, which is none of its recipe"
     seconds = [float(epoch["seconds"]) for epoch in epochs]
     if not all(0 < spent <= LONGEST for spent in seconds):
         yield f"an epoch took {min(seconds):g} to {max(seconds):g} seconds, expected more than 0 and at most a year"

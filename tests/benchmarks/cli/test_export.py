@@ -51,6 +51,21 @@ def test_export_says_what_is_wrong(command, home, options, code, words):
     assert words in " ".join(err.replace("│", " ").split())
 
 
+def test_export_spares_the_run_and_writes_both_files_or_none(command, home, tmp_path):
+    """--out on the run's own parameters replaced them; a folder NAME.md left an adapter without its card."""
+    folder, key = home
+    best = next((folder / "runs" / key).glob("best-*.safetensors"))
+    before = best.read_bytes()
+    code, _, err = command("--home", folder, "export", "--run", key, "--out", best)
+    assert (code, "expected a place outside of" in err, best.read_bytes() == before) == (1, True, True)
+    (tmp_path / "a.md").mkdir()
+    code, _, err = command("--home", folder, "export", "--run", key, "--out", tmp_path / "a.safetensors")
+    assert (code, f"found a folder at {tmp_path / 'a.md'}" in err) == (1, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.md"]
+    code, _, err = command("--home", folder, "score", "--run", key, "--out", folder / "data" / "deepglobe" / "masks")
+    assert (code, "expected a place outside of" in err) == (1, True)  # the truth was replaced by what was predicted
+
+
 def test_conformance_tells_each_check_and_fails_with_one(command, tmp_path, monkeypatch):
     (tmp_path / "halved.py").write_text(
         "from dataclasses import dataclass\n"

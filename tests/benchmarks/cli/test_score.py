@@ -29,10 +29,17 @@ from tests.reports.tables.test_scored_rows import submission
         (["score", "--predictions", "x", "--dataset", "deepglobe", "--name", "a`b"], 2, "printable characters"),
         (["score", "--predictions", "x", "--dataset", "deepglobe", "--split", "blocked"], 1, "expected the scenes"),
         (["score", "--run", "no-such", "--dataset", "deepglobe"], 2, "--run takes neither"),
+        # Three options that were left out without a word.
+        (["score", "--run", "no-such", "--split-seed", "4"], 2, "leave out --split-seed and --split"),
+        (["score", "--dataset", "deepglobe", "--list", "--out", "x"], 2, "--list takes --dataset, --split-seed and"),
+        (["score", "--predictions", "x", "--dataset", "deepglobe", "--name", ""], 2, "found ''"),
+        (["score", "--predictions", "DEEP", "--dataset", "deepglobe"], 1, "of no image of deepglobe: home/, masks/"),
         (["score", "--run", "no-such"], 1, "no finished run 'no-such'"),
         (["evaluate", "--dataset", "deepglobe"], 2, "one of --run KEY and --adapter FILE"),
         (["evaluate", "--dataset", "deepglobe", "--run", "no-such"], 1, "no finished run 'no-such'"),
         (["evaluate", "--dataset", "deepglobe", "--run", "x", "--classes", "road"], 2, "SYSTEM=DATA"),
+        # All images were counted a second time, as another row.
+        (["evaluate", "--dataset", "deepglobe", "--run", "x", "--split-seed", "3"], 2, "give --split test with it"),
         (["publish", "--out", "OUT.zip"], 1, "no usable result and no score"),
         (["publish", "table9", "--out", "OUT.zip"], 2, "unknown item 'table9'"),
         (["verify", "/not/there.zip"], 1, "found nothing"),
@@ -41,7 +48,7 @@ from tests.reports.tables.test_scored_rows import submission
 def test_mistakes_end_in_a_sentence_and_leave_nothing(command, tmp_path, arguments, code, words):
     make_session(tmp_path / "home")
     (tmp_path / "masks").mkdir()
-    names = {"MASKS": str(tmp_path / "masks"), "OUT.zip": str(tmp_path / "out.zip")}
+    names = {"MASKS": str(tmp_path / "masks"), "DEEP": str(tmp_path), "OUT.zip": str(tmp_path / "out.zip")}
     found, output, errors = command(*(names.get(part, part) for part in arguments))
     assert (found, "Traceback" in errors, output) == (code, False, "")
     assert words in " ".join(errors.replace("│", " ").split())

@@ -45,7 +45,9 @@ def stirred(run, folder, seed=3):
             value += 0.05 * torch.randn(value.shape, generator=generator)
     start = {name: folder.digest(name) for name in run.model.weights_needed()}
     result = fabricate(run, 0.7, precision="32-true")
-    return TrainedNetwork(net, run.model, run.task, "32-true", result.key, run.dataset.name, start), result
+    return TrainedNetwork(
+        net, run.model, run.task, "32-true", result.key, run.dataset.name, start, identity=result.identity
+    ), result
 
 
 def logits(net, size=SIZE):

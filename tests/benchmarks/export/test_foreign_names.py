@@ -133,7 +133,7 @@ def test_a_result_in_the_home_names_no_code(evil, tmp_path):
 def test_a_report_of_evil_results_imports_nothing(evil, tmp_path):
     home = tmp_path / "home"
     Store(home).put(evil_result("evil-net", "evil:Net"))
-    write_report([], ["md", "csv", "tex", "html"], tmp_path / "out", home)
+    write_report(["table1"], ["md", "csv", "tex", "html"], tmp_path / "out", home)
     assert len(collect(home).stored) == 1
 
 

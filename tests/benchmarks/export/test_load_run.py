@@ -81,6 +81,10 @@ def test_what_cannot_be_had_is_said(tmp_path):
     with pytest.raises(NotTrained, match=f"choose from {result.key}"):
         load_run(session.home, "deepglobe-x")
     for best in session.store.work(result.key).glob("best-*.safetensors"):
+        best.write_bytes(best.read_bytes()[:500])  # "is not a readable checkpoint", without a remedy
+    with pytest.raises(NotTrained, match=r"is not a readable checkpoint.*Delete .*json and .*reproduce its table"):
+        load_run(session.home, result.key)
+    for best in session.store.work(result.key).glob("best-*.safetensors"):
         best.unlink()
     with pytest.raises(NotTrained, match="its parameters are gone"):
         load_run(session.home, result.key)

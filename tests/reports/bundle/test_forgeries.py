@@ -440,6 +440,8 @@ FORGERIES = {
     "NaN in the history": (epoch(train_loss=float("nan")), "epoch 1 has train_loss = nan|history.0.train_loss is no"),
     "an infinite loss": (epoch(val_loss=float("inf")), "history.val_loss: expected a number, found inf"),
     "a negative loss": (epoch(train_loss=-0.5), "epoch 1 has train_loss = -0.5"),
+    "a best loss of no epoch": (top(best_loss=0.0), "its best loss is 0, the lowest of its history"),  # 0 problems
+    "a rate of no recipe": (top(best_rate=5.0), "it chose the rate 5, which is none of its recipe"),  # 0 problems
     "an epoch of no time": (epoch(seconds=0.0), "an epoch took 0 to 0 seconds"),
     "another learning rate": (epoch(rate=0.01), r"its learning rates begin with \[0.01\], expected"),
     "options of another system": (

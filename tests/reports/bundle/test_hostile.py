@@ -7,6 +7,7 @@ import zipfile
 import pytest
 
 from reports.bundle.verify import check
+from rssam.errors import UserError
 from rssam.files import scratch_folder
 from tests.reports.bundle.test_publish import bundle_file, home, seal, unpacked  # noqa: F401
 
@@ -46,6 +47,22 @@ def test_a_file_beyond_bounds_is_a_problem_in_a_line(unpacked, tmp_path, name, c
     found = [problem for problem in check(unpacked).problems if words in problem]
     assert found
     assert not any("\n" in problem for problem in found)
+
+
+def test_what_is_no_file_is_not_called_nothing(tmp_path):
+    """`verify` said of a pipe that it found nothing there."""
+    os.mkfifo(tmp_path / "pipe.zip")
+    with pytest.raises(UserError, match="found a device, a pipe or a broken link"):
+        check(tmp_path / "pipe.zip")
+
+
+def test_an_empty_bundle_names_no_scratch_folder(tmp_path):
+    """Its fourth problem was "No such file or directory: '/tmp/.rssam-bench-verify.scratch-...'"."""
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
+        pass
+    problems = check(tmp_path / "empty.zip").problems
+    assert "bundle.json: missing" in problems
+    assert not any("scratch" in problem for problem in problems)
 
 
 def test_an_archive_that_grows_is_refused(tmp_path):

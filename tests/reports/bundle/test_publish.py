@@ -16,7 +16,7 @@ from benchmarks.scoring.score import score
 from benchmarks.scoring.test_images import select_test_images
 from reports.bundle.files import README
 from reports.bundle.ledger import NOT_HERE
-from reports.bundle.publish import publish
+from reports.bundle.publish import _refuse_private, publish
 from reports.bundle.verify import check
 from rssam.errors import UserError
 from tests.benchmarks.prepared import write_prepared
@@ -210,6 +210,30 @@ def test_a_score_that_names_a_folder_of_a_person_stays_at_home(home, tmp_path):
     finally:
         found.path.unlink()
     assert not (tmp_path / "a.zip").exists()
+
+
+def test_a_home_of_other_letters_stays_at_home_too(tmp_path):
+    """JSON writes "Müller" as "M\\u00fcller", and so the path of such a home was published."""
+    other = tmp_path / "Müller"
+    with pytest.raises(UserError, match="contains the path"):
+        _refuse_private({"scores/a.json": json.dumps({"name": f"{other}/masks"}).encode()}, other)
+
+
+def test_nothing_to_publish_says_what_was_left_out(tmp_path):
+    """A home whose only result is damaged was said to have none."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "a.json").write_text("{")
+    with pytest.raises(UserError, match=r"no usable result and no score .*\n  left out: a.json: it is cut off"):
+        publish([], tmp_path / "a.zip", tmp_path)
+
+
+@pytest.mark.parametrize("place", ["data/deepglobe/a.zip", "results/a.zip", "folder.zip"])
+def test_a_bundle_takes_no_place_of_the_suite(home, tmp_path, place):
+    """A folder of that name ended in ".folder.zip.0.tmp: Is a directory", after all the work."""
+    (tmp_path / "folder.zip").mkdir()
+    out = tmp_path / place if place == "folder.zip" else home / place
+    with pytest.raises(UserError, match="expected a place"):
+        publish([], out, home)
 
 
 def test_a_result_that_no_table_shows_is_left_out_and_named(home, tmp_path):

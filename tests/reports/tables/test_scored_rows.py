@@ -196,6 +196,20 @@ def test_evaluations_stand_under_a_heading_of_their_own(tmp_path):
     assert "scored" not in frame.rows["state"].tolist()
 
 
+def test_an_evaluation_without_the_result_of_its_run_is_shown(tmp_path):
+    """Of an adapter from elsewhere, or on an own system: `report` and `publish` ended in KeyError: 'title'."""
+    system = {"key": "whu-rs-sam-0", "dataset": "whu", "classes": [["road", "road"]], "crop": None}
+    fill(tmp_path, FULL)
+    stored = submission(0.5, kind="evaluated", name="Mine", system=system)
+    put_submission(tmp_path, stored)
+    titled = submission(0.5, kind="evaluated", name="rs-sam", system=system)
+    put_submission(tmp_path, replace(titled, data={**WHOLE, "title": "RS-SAM"}))
+    write_report(["table5"], ["md"], tmp_path / "out", tmp_path, tmp_path / "none")
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert "| Mine | WHU aerial | DeepGlobe | 3 (test split) | 0.500 | - | 0.333 | - |" in page
+    assert "Decoder chain: not known here." in page  # of the other, which is RS-SAM by its title
+
+
 def test_damaged_and_outdated_files_are_named(tmp_path):
     path = put_submission(tmp_path, submission())
     old = submission()
