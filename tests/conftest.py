@@ -16,7 +16,7 @@ ROOM = 4 << 30
 
 # Some disks take 4 ms to remove a folder, of which the tests make 20,000; in memory it takes 0.01 ms.
 if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
-    os.environ["TMPDIR"] = str(MEMORY)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)  # pytest has asked for the folder before
 
 OFFLINE = Path(__file__).parent / "offline"
 CONNECTIONS = Path(tempfile.mkstemp(prefix="connections-")[1])
