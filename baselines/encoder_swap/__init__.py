@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, get_args
 
 from baselines.declaration import Baseline
+from baselines.encoder_swap.options import Head, Start, Tuning
 from rssam.contract import Optimisation
 from rssam.encoders.declared import ENCODERS, SAM
 from rssam.errors import UnknownName, UserError
-
-Start = Literal["pretrained", "scratch"]
-"""The start of an encoder: its published weights, or random numbers, trained as a whole."""
-
-Tuning = Literal["frozen", "lora", "full"]
-"""What of a pretrained encoder is trained: nothing, LoRA on queries and values, or all, at a tenth of the rate."""
-
-Head = Literal["dpt", "sam", "rssam"]
-"""DPT's decoder, SAM's mask decoder as in the Baseline, or RS-SAM's neck, decoders and refinement."""
 
 
 @dataclass(frozen=True)

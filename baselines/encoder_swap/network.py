@@ -18,7 +18,7 @@ from segmentation_models_pytorch.base.initialization import initialize_decoder, 
 from segmentation_models_pytorch.decoders.dpt.decoder import DPTDecoder, DPTSegmentationHead
 from torch import Tensor, nn
 
-from baselines.encoder_swap import Head, Start, Tuning
+from baselines.encoder_swap.options import Head, Start, Tuning
 from baselines.sam_lora.network import SamLora, mask_head
 from rssam.contract import Task
 from rssam.encoders.declared import ENCODERS, Encoder
