@@ -107,12 +107,18 @@ def planned_statuses(runs: Sequence[Run], session: Session) -> list[RunStatus]:
     """Return the state of every run of a plan, in its order; a run without data or weights is missing, and says why."""
 
     @cache
-    def manifest(name: str) -> Manifest:
-        return load_manifest(session.data_folder(name), name)
+    def read(name: str) -> Manifest | DataError:
+        try:
+            return load_manifest(session.data_folder(name), name)
+        except DataError as error:
+            return error
 
     def status(run: Run) -> RunStatus:
+        manifest = read(run.dataset.name)
+        if isinstance(manifest, DataError):
+            return RunStatus("", "missing", reason=str(manifest))
         try:
-            key = resolve_run(run, manifest(run.dataset.name), session.weights, session.precision).key
+            key = resolve_run(run, manifest, session.weights, session.precision).key
         except UserError as error:
             return RunStatus("", "missing", reason=str(error))
         return run_status(session.store, key)

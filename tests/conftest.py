@@ -14,8 +14,15 @@ MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
 """Bytes of it that must be free. Tests hold a hundredth of that at a time; a container may have 64 MiB in all."""
 
+
+def has_room(folder: Path) -> bool:
+    """Return whether a folder can be written, takes libraries that are compiled there, and has room."""
+    usable = folder.is_dir() and os.access(folder, os.W_OK) and not os.statvfs(folder).f_flag & os.ST_NOEXEC
+    return usable and shutil.disk_usage(folder).free > ROOM
+
+
 # Some disks take 4 ms to remove a folder, of which the tests make 20,000; in memory it takes 0.01 ms.
-if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+if "TMPDIR" not in os.environ and sys.platform == "linux" and has_room(MEMORY):
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)  # pytest has asked for the folder before
 
 OFFLINE = Path(__file__).parent / "offline"

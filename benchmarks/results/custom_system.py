@@ -106,11 +106,13 @@ def _changed(model: Model, stored: Mapping[str, Any]) -> str:
 class StandIn:
     """Declaration without a network."""
 
-    def architecture(self, task: Task, *weights: WeightsFolder) -> NoReturn:
+    def architecture(self, task: Task) -> NoReturn:
         """Raise UserError: the code is not here."""
         raise UserError("a system known from its results only cannot be built")
 
-    build = architecture
+    def build(self, task: Task, weights: WeightsFolder) -> NoReturn:
+        """Raise UserError: the code is not here."""
+        self.architecture(task)
 
     def weights_needed(self) -> tuple[str, ...]:
         """Return nothing: the weights are unknown."""

@@ -60,8 +60,11 @@ def read_folder(
     foreign, of_other_splits = [], 0
     in_folders = any("/" in stem for stem in entries)
     for path in sorted(folder.rglob("*") if in_folders else folder.iterdir()):
-        if path.name.startswith(".") or path.is_dir():
-            foreign += [f"{path.name}/"] * (path.is_dir() and not in_folders)  # in which the masks may lie
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if not in_folders:
+                foreign.append(f"{path.name}/")  # in which the masks may lie
             continue
         stem, suffix = nfc(path.relative_to(folder).with_suffix("").as_posix()), path.suffix.lower()
         if suffix in READ and stem in entries:

@@ -232,9 +232,9 @@ def save_record(home: Path, record: Mapping[str, Any]) -> Path:
 
 
 def _record(
-    description: Mapping[str, Any], timings: dict[str, Any], task: Task, conditions: Conditions, cost: Cost
+    description: Mapping[str, Any], timings: Mapping[str, Any], task: Task, conditions: Conditions, cost: Cost
 ) -> dict[str, Any]:
-    seconds, way = timings.pop("seconds"), timings["way"]
+    seconds, way = timings["seconds"], timings["way"]
     device = torch.device(conditions.device)
     rate = 2 * SIDE_OF_PRODUCT[conditions.device] ** 3 / median(seconds["product"])  # operations a second
     seconds_an_image = median(seconds[f"{way}.throughput"]) / conditions.batch  # seconds an image
@@ -253,7 +253,7 @@ def _record(
         "images_per_second": summary([conditions.batch / value for value in seconds[f"{way}.throughput"]]),
         "step_seconds": summary(seconds[f"{way}.step"]),
         "trained_images_per_second": summary([conditions.group / value for value in seconds[f"{way}.step"]]),
-        **timings,
+        **{name: timings[name] for name in ("peak_memory", "times_as_long", "memory_above_weights")},
         "product_rate": rate,
         "achieved_rate": achieved,
         "share_of_product_rate": achieved / rate,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from benchmarks.results.result import Result
 from reports.figures.axes import Axis, linear, logarithmic
@@ -15,7 +15,7 @@ from reports.tables.frames import TableFrame, known
 from reports.tables.rows import row_title, rows_with_results
 
 WIDTH, HEIGHT = 600, 300
-"""Pixels of a chart, which charts.html.j2 knows too."""
+"""Pixels of a chart."""
 
 LETTER = 6.6
 """Width in pixels of a letter, at most."""
@@ -44,6 +44,9 @@ class CostMark:
 @dataclass(frozen=True)
 class CostChart:
     """Dice against one kind of cost, measured on `where`; `sentences` are printed below."""
+
+    width: ClassVar[int] = WIDTH
+    height: ClassVar[int] = HEIGHT
 
     title: str
     where: str

@@ -129,6 +129,7 @@ def table_view(
     if frame.compared and "dice" in scales and any(badge for badge, _ in sources.values()):
         verdict_place = 1 + max(place for place, column in enumerate(shown) if column.score == "dice")
         heads.insert(verdict_place, ColumnHead(shown[verdict_place - 1].group, "verdict", "verdict"))
+    # A head without a group stands alone.
     members = [list(found) for _, found in groupby(heads, key=lambda head: head.group or id(head))]
     rows = []
     for place, (row, printed) in enumerate(zip(frame.rows.to_dict("records"), cells(frame), strict=True), start=1):
