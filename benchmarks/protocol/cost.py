@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -37,6 +38,7 @@ class Cost:
     gmacs: float  # 1e9 multiply-accumulates of one image's forward pass as published; convolutions and matrix products
 
 
+@cache  # a table's runs differ in their seeds and rates, and a count takes up to a second
 def measure(model: Model, task: Task) -> Cost:
     """Count the system as declared, for one image of the task's size."""
     return measure_network(model.architecture, task)

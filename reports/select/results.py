@@ -89,9 +89,13 @@ class Collection:
 
     def tried(self, run: Run) -> list[StoredRun]:
         """Return every result and failure of a declaration, whatever its seed and split seed."""
-        if (run.model.name, run.dataset.name) not in self._tried_systems:
+        if not self.has_tried(run.model.name, run.dataset.name):
             return []  # without its declaration as text, which most runs of a table need not have
         return self._by_declaration.get(_without_seeds(run.declared()), [])
+
+    def has_tried(self, model: str, dataset: str) -> bool:
+        """Return whether any run of a system on a data set, by their names, was tried."""
+        return (model, dataset) in self._tried_systems
 
     @cached_property
     def _tried_systems(self) -> frozenset[tuple[str, str]]:

@@ -121,5 +121,7 @@ def _candidates(result: Result | FailedRun, table: Table) -> list[Setting]:
 
 
 def _keys(collection: Collection, table: Table, setting: Setting) -> set[str]:
-    runs = [declare(setting, table, row) for row in table.every_row]
+    dataset = setting.dataset or table.dataset
+    rows = (row for row in table.every_row if collection.has_tried(row.model.name, dataset))
+    runs = (declare(setting, table, row) for row in rows)
     return {stored.result.key for run in runs if run is not None for stored in collection.tried(run)}

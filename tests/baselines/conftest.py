@@ -1,3 +1,3 @@
-from tests.rssam.fixtures import sam_file, tiny_vit_b, weights
+from tests.rssam.fixtures import converted, sam_file, tiny_vit_b, weights
 
-__all__ = ["sam_file", "tiny_vit_b", "weights"]
+__all__ = ["converted", "sam_file", "tiny_vit_b", "weights"]

@@ -1,5 +1,8 @@
 """A prepared folder of small pictures, made in milliseconds, and recipes that train on it in seconds."""
 
+import hashlib
+import io
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +20,6 @@ from data_prep.registry import find_dataset
 from data_prep.rules import as_rules
 from data_prep.splits import assign_splits
 from rssam.contract import Model
-from rssam.files import sha256_file
 
 SIDE = 64
 TINY = Recipe(name="tiny", rates=(1e-3,), warmup=0.1, epochs=2, batch=4, group=2, crop=SIDE)
@@ -27,26 +29,37 @@ LORA = SamLora("vit_t", "scratch")
 
 def write_prepared(folder: Path, count: int = 14, seed: int = 0) -> Manifest:
     """`count` pairs of SIDE pixels with a bright vertical band each; native masks have twice the side."""
+    files, manifest = drawn(count, seed)
+    for kind in ("images", "masks", "native_masks"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    for path, content in files.items():
+        (folder / path).write_bytes(content)
+    save_manifest(folder, manifest)
+    return manifest
+
+
+@cache  # two hundred tests begin with the same pictures
+def drawn(count: int, seed: int) -> tuple[dict[str, bytes], Manifest]:
     rng = np.random.default_rng(seed)
     stems = [str(1000 + number) for number in range(count)]
     splits = assign_splits({stem: stem for stem in stems}, 0)
-    entries = []
+    files, entries = {}, []
     for stem in stems:
         left = int(rng.integers(0, SIDE - 24))
         fine = np.zeros((2 * SIDE, 2 * SIDE), np.uint8)
         fine[:, 2 * left : 2 * left + 48] = 1
         mask = fine[::2, ::2]
         image = rng.integers(0, 90, (SIDE, SIDE, 3)) + 150 * mask[..., None]
-        paths = {"image": f"images/{stem}.png", "mask": f"masks/{stem}.png", "native_mask": f"native_masks/{stem}.png"}
-        for path in paths.values():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image.astype(np.uint8)).save(folder / paths["image"])
-        for array, kind in ((mask, "mask"), (fine, "native_mask")):
-            picture = Image.fromarray(array, mode="P") if kind == "mask" else Image.fromarray(array.astype(bool))
-            if kind == "mask":
-                picture.putpalette([0, 0, 0, 255, 255, 255])
-            picture.save(folder / paths[kind])
-        digests = {f"{kind}_sha256": sha256_file(folder / path) for kind, path in paths.items()}
+        labels = Image.fromarray(mask, mode="P")
+        labels.putpalette([0, 0, 0, 255, 255, 255])
+        pictures = {
+            "image": Image.fromarray(image.astype(np.uint8)), "mask": labels,
+            "native_mask": Image.fromarray(fine.astype(bool)),
+        }  # fmt: skip
+        paths = {kind: f"{kind}s/{stem}.png" for kind in pictures}
+        contents = {kind: png(picture) for kind, picture in pictures.items()}
+        files |= {paths[kind]: contents[kind] for kind in pictures}
+        digests = {f"{kind}_sha256": hashlib.sha256(content).hexdigest() for kind, content in contents.items()}
         entries.append(
             Entry(
                 stem=stem, split=splits[stem], **paths, **digests, source_image_sha256=digests["image_sha256"],
@@ -54,13 +67,17 @@ def write_prepared(folder: Path, count: int = 14, seed: int = 0) -> Manifest:
                 foreground=float(mask.mean()), group=stem,
             )
         )  # fmt: skip
-    manifest = Manifest(
+    return files, Manifest(
         dataset="deepglobe", version=1, classes=("road",), image_size=(SIDE, SIDE), origin="synthetic",
         expected_pairs=6226, without_mask=0, rules=as_rules({"image": "drawn"}), official_split=False,
         entries=tuple(entries),
     )  # fmt: skip
-    save_manifest(folder, manifest)
-    return manifest
+
+
+def png(picture: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()
 
 
 class Watcher(Observer):

@@ -1,11 +1,17 @@
 """Forty mutated foreign files; `python -m tests.fuzz.run` does a thousand."""
 
-import subprocess
-import sys
+from tests.benchmarks.processes import outcome_of
+from tests.fuzz.run import faults, fuzz
+
+
+def fuzz_forty(root, log):
+    outcomes = fuzz(40, 7, root)
+    log.write_text("\n".join(f"{fault['case']}: {fault['found']}\n{fault['words']}" for fault in faults(outcomes)))
 
 
 def test_mutated_files_end_in_sentences(tmp_path):
     """In a process of its own, without the threads and modules of other tests."""
-    command = [sys.executable, "-m", "tests.fuzz.run", "--count", "40", "--seed", "7"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    log, root = tmp_path / "faults", tmp_path / "root"
+    root.mkdir()
+    assert outcome_of(fuzz_forty, root, log) == 0
+    assert log.read_text() == ""

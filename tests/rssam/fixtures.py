@@ -1,5 +1,6 @@
 """Fixtures shared by the tests of SAM-based networks; a conftest imports them."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -23,14 +24,26 @@ def sam_file(tmp_path_factory):
 @pytest.fixture
 def tiny_vit_b(monkeypatch):
     """For the time of one test, vit_b is the tiny size."""
-    monkeypatch.setitem(ENCODERS, "vit_b", TINY)
+    make_tiny(monkeypatch)
+
+
+def make_tiny(patch):
+    patch.setitem(ENCODERS, "vit_b", TINY)
     numbers = {"width": TINY.width, "blocks": TINY.blocks, "heads": TINY.heads, "global_blocks": TINY.global_blocks}
-    monkeypatch.setitem(WEIGHTS, "vit_b", replace(WEIGHTS["vit_b"], **numbers))
+    patch.setitem(WEIGHTS, "vit_b", replace(WEIGHTS["vit_b"], **numbers))
+
+
+@pytest.fixture(scope="session")
+def converted(sam_file, tmp_path_factory):
+    """A weights folder with the tiny vit_b in it, which no test changes."""
+    folder = tmp_path_factory.mktemp("converted")
+    with pytest.MonkeyPatch.context() as patch:
+        make_tiny(patch)
+        convert_checkpoint("vit_b", sam_file, WeightsFolder(folder))
+    return folder
 
 
 @pytest.fixture
-def weights(tiny_vit_b, sam_file, tmp_path):
+def weights(tiny_vit_b, converted, tmp_path):
     """A weights folder with the tiny vit_b in it."""
-    folder = WeightsFolder(tmp_path / "weights")
-    convert_checkpoint("vit_b", sam_file, folder)
-    return folder
+    return WeightsFolder(shutil.copytree(converted, tmp_path / "weights"))

@@ -27,7 +27,7 @@ from rssam.weights.registry import WEIGHTS
 from tests.benchmarks.prepared import TINY, make_session, tiny_run
 from tests.reports.fabricate import fabricate
 from tests.rssam.fakes import official_sam, shake
-from tests.rssam.fixtures import sam_file, tiny_vit_b, weights  # noqa: F401
+from tests.rssam.fixtures import converted, sam_file, tiny_vit_b, weights  # noqa: F401
 
 SIZE = (64, 64)
 FACTS_OF_OLD = {

@@ -10,7 +10,7 @@ from benchmarks.training.evaluate import to_float
 from rssam.errors import UserError
 from tests.benchmarks.export.test_adapter import stirred
 from tests.benchmarks.prepared import LORA, SIDE, tiny_run
-from tests.rssam.fixtures import sam_file, tiny_vit_b, weights  # noqa: F401
+from tests.rssam.fixtures import converted, sam_file, tiny_vit_b, weights  # noqa: F401
 
 
 def pictures(*size):

@@ -17,14 +17,20 @@ from rssam.sam.encoder_sizes import ENCODERS
 from tests.benchmarks.protocol.test_custom import SYSTEM_CODE
 
 
-def test_an_encoder_beside_segment_anythings_blocks(monkeypatch):
+@pytest.fixture(autouse=True)
+def _short(monkeypatch):
+    """Times are read by nobody here."""
+    monkeypatch.setattr(timing, "SECONDS_OF_AN_OPERATION", 0.001)
+    monkeypatch.setitem(timing.SIDE_OF_PRODUCT, "cpu", 64)
+
+
+def test_an_encoder_beside_segment_anythings_blocks():
     """Every operation of either way is timed and weighed; multiply-adds are those of the layers, by hand."""
-    monkeypatch.setattr("benchmarks.speed.timing.SECONDS_OF_AN_OPERATION", 0.005)
-    conditions = Conditions("cpu", "32-true", batch=2, group=1, rounds=7)
+    conditions = Conditions("cpu", "32-true", batch=2, group=1, rounds=3)
     record = measure_encoder("vit_t", Task(("road",), (224, 224)), conditions, ("auto", "reference"))
     compared = {"reference.latency", "reference.throughput", "reference.step"}
     assert set(record["times_as_long"]) == compared
-    assert all(len(ratio["rounds"]) == 7 for ratio in record["times_as_long"].values())
+    assert all(len(ratio["rounds"]) == 3 for ratio in record["times_as_long"].values())
     assert set(record["memory_above_weights"]) == compared
     assert all(set(memory) == {"own", "other"} for memory in record["memory_above_weights"].values())
     assert record["memory_above_weights"]["reference.step"]["other"] > 2**20  # what it keeps for its backward pass
@@ -41,7 +47,6 @@ def test_an_encoder_beside_segment_anythings_blocks(monkeypatch):
 
 
 def test_the_command_takes_an_own_system_beside_a_known_one(command, tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.speed.timing.SECONDS_OF_AN_OPERATION", 0.005)
     (tmp_path / "ownnet.py").write_text(SYSTEM_CODE)
     monkeypatch.syspath_prepend(str(tmp_path))
     options = ("--size", "32", "--batch", "1", "--group", "1", "--device", "cpu")
@@ -71,9 +76,8 @@ def test_maps_of_one_pixel_are_refused(command):
     assert "use a larger --size or a larger --group" in said
 
 
-def test_an_encoder_means_the_network_that_reproduce_trains(command, monkeypatch):
+def test_an_encoder_means_the_network_that_reproduce_trains(command):
     """With vit_t `speed` measured full-size systems, and `reproduce` trained their smallest variants."""
-    monkeypatch.setattr("benchmarks.speed.timing.SECONDS_OF_AN_OPERATION", 0.005)
     options = ("--size", "32", "--batch", "1", "--group", "1", "--device", "cpu", "--json")
     code, output, _ = command("speed", "unet", "sam-lora", "--encoder", "vit_t", *options)
     assert code == 0
@@ -93,8 +97,7 @@ def test_memory_of_a_call_is_what_it_needs_more():
 
 def test_whole_encoders_of_others_are_compared_and_names_of_missing_packages_said(monkeypatch):
     """The way "reference" has LoRA as SAMed writes it: ours was said to be faster beside SAM than it is."""
-    monkeypatch.setattr(timing, "SECONDS_OF_AN_OPERATION", 0.001)
-    task, conditions = Task(("road",), (64, 64)), Conditions("cpu", "32-true", batch=1, group=1, rounds=7)
+    task, conditions = Task(("road",), (64, 64)), Conditions("cpu", "32-true", batch=1, group=1, rounds=3)
     record = measure_encoder("vit_t", task, conditions, peers=("stock",))
     assert set(record["times_as_long"]) == {"stock.latency", "stock.throughput", "stock.step"}
     monkeypatch.setattr(peers, "find_spec", lambda name: None)
@@ -111,7 +114,6 @@ def test_a_gradient_passes_every_block_of_a_peer():
 
 def test_selecting_a_way_is_not_timed(monkeypatch):
     """It took 1.4 to 8.5 ms of every call."""
-    monkeypatch.setattr(timing, "SECONDS_OF_AN_OPERATION", 0.001)
     called = []
     operations = [
         Operation(name, lambda name=name: called.append(name), 1, lambda name=name: called.append(f"ready {name}"))
