@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 
 gc.disable()  # until all tests are imported
+if "PYTEST_XDIST_WORKER" in os.environ:
+    atexit.register(os._exit, 0)  # to unload all that tests imported takes three seconds
 
 MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
@@ -26,8 +28,6 @@ if "TMPDIR" not in os.environ and sys.platform == "linux" and has_room(MEMORY):
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)  # pytest has asked for the folder before
 
 OFFLINE = Path(__file__).parent / "offline"
-CONNECTIONS = Path(tempfile.mkstemp(prefix="connections-")[1])
-os.environ["RSSAM_TEST_CONNECTIONS"] = str(CONNECTIONS)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")]))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -46,12 +46,23 @@ REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared" / "data"
 
 
+def pytest_configure():
+    os.environ[offline.RECORD] = tempfile.mkstemp(prefix="connections-")[1]
+
+
 @pytest.fixture(autouse=True)
 def _no_connections():
     yield
-    attempts = CONNECTIONS.read_text()
-    CONNECTIONS.write_text("")
+    attempts = take_attempts()
     assert not attempts, f"the test tried to leave this machine:\n{attempts}"
+
+
+def take_attempts() -> str:
+    """Return what was recorded of connections, and forget it."""
+    record = Path(os.environ[offline.RECORD])
+    attempts = record.read_text()
+    record.write_text("")
+    return attempts
 
 
 @pytest.fixture(autouse=True)
@@ -90,4 +101,4 @@ def pytest_collection_finish():
 
 
 def pytest_sessionfinish():
-    CONNECTIONS.unlink(missing_ok=True)
+    Path(os.environ[offline.RECORD]).unlink()

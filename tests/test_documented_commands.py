@@ -29,7 +29,7 @@ from data_prep.synthetic.marker import MARKER
 from data_prep.synthetic.road_scenes import road_scene
 from rssam.errors import UserError
 from tests.benchmarks.prepared import write_prepared
-from tests.conftest import CONNECTIONS, REPOSITORY
+from tests.conftest import REPOSITORY, take_attempts
 from tests.test_docs import PAGES
 from tests.test_extend import EXAMPLES, install
 from tests.test_pages import UNCHECKED, commands
@@ -157,7 +157,7 @@ def refused(line: str, words: str) -> None:
     assert words in said, (line, said)
     assert "Traceback" not in said
     if "https://" in words:
-        CONNECTIONS.write_text("")  # which was to be tried
+        take_attempts()  # which were to be made
 
 
 def measure(line: str, given: Path) -> None:

@@ -6,16 +6,9 @@ import sys
 
 import pytest
 
-from tests.conftest import CONNECTIONS
+from tests.conftest import take_attempts
 
 ELSEWHERE = ("192.0.2.1", 80)  # reserved for documentation: nobody is there
-
-
-def attempts() -> str:
-    """What was recorded, taken back so that this test does not fail by it."""
-    recorded = CONNECTIONS.read_text()
-    CONNECTIONS.write_text("")
-    return recorded
 
 
 def test_connection_is_refused_and_recorded():
@@ -23,14 +16,14 @@ def test_connection_is_refused_and_recorded():
         stream.connect(ELSEWHERE)
     with pytest.raises(ConnectionRefusedError):
         socket.getaddrinfo("example.org", 443)
-    assert attempts() == "connect ('192.0.2.1', 80)\ngetaddrinfo 'example.org'\n"
+    assert take_attempts() == "connect ('192.0.2.1', 80)\ngetaddrinfo 'example.org'\n"
 
 
 def test_child_process_is_guarded():
     code = f"import socket; socket.create_connection({ELSEWHERE!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "192.0.2.1" in attempts()
+    assert "192.0.2.1" in take_attempts()
 
 
 def test_this_machine_is_allowed():
