@@ -12,6 +12,7 @@ from benchmarks.cli.options import Json, OwnModel, RunOption, note, print_json, 
 from benchmarks.execution.hardware import DeviceChoice
 from benchmarks.failures import first_line
 from benchmarks.protocol.recipe import PRECISION_NAMES, PrecisionChoice
+from benchmarks.results.home import Home
 from rssam.amounts import shortened
 from rssam.errors import UserError
 
@@ -71,6 +72,8 @@ def predict(
 
     named = None if bands is None else parse_bands(bands)
     outputs_of_images = outputs_for(images, out, vectors, quicklook, probabilities=probabilities, overwrite=overwrite)
+    for path in (path for outputs in outputs_of_images for path in outputs.all):
+        Home(root.home).require_outside(path)
     chosen_device = choose_device(device)
     trained = load_network(key, adapter=adapter, model=model, home=root.home)
     band_numbers = named or trained.bands

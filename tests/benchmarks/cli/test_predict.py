@@ -133,6 +133,9 @@ def test_what_does_not_fit_is_refused(tmp_path, home):
     ):
         with pytest.raises(UserError, match=words):
             raise call(session, image, "--out", out, *options).exception
+    mask = next(session.home.glob("data/deepglobe/masks/*.png"))
+    with pytest.raises(UserError, match=r"expected a place outside of .*data, whose files are the suite's own"):
+        raise call(session, image, "--out", out, "--run", key, "--quicklook", mask, "--overwrite").exception
     for options in ((), ("--run", key, "--adapter", "x")):
         done = call(session, image, "--out", out, *options)
         assert (done.exit_code, "give one of --run KEY and --adapter FILE" in done.stderr) == (2, True)
