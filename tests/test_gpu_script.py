@@ -52,7 +52,7 @@ steps = (
     Step("an abrupt end", 1, 60, "carried:ends_abruptly"),
     Step("an import", 1, 60, "carried:needs", {{"package": "mlflow"}}),
     Step("a module", 1, 60, "no_such_module:step"),
-    Step("one timeout", 1, 0.5, "carried:sleeps"),
+    Step("one timeout", 1, 0.25, "carried:sleeps"),
     Step("another stage", 2, 60, "carried:sleeps"),
     Step("steps", 1, 60, "gpu_steps:training_steps", {{"names": ["unet"], "forward": True}}),
     Step("a short training", 1, 60, "gpu_trainings:short_training"),

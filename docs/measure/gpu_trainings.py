@@ -97,7 +97,7 @@ def _prepared(site: Any) -> tuple[Path, bool]:
     except NotPrepared:
         source = site.kept.parent / "stand-ins"
         chosen = find_dataset("deepglobe")
-        chosen.synthesize(source, 8 if site.quick else 24, 0)
+        chosen.synthesize(source, 6 if site.quick else 24, 0)
         chosen.prepare(source, folder, origin="synthetic", workers=0, progress=lambda *_: None, skip_bad=False)
         manifest = load_manifest(folder, "deepglobe")
     return folder, manifest.origin != "synthetic"

@@ -14,6 +14,8 @@ FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(
     [
         "benchmarks.execution.execute_run",
+        "benchmarks.cli.app",
+        "benchmarks.export.predict",
         "reports.write",
         "timm",
         "tests.benchmarks.prepared",

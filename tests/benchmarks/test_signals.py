@@ -18,14 +18,14 @@ from tests.benchmarks.processes import FORKSERVER, command
 
 
 def reproduce_slowly(home):
-    """A session of its own, whose second step waits two seconds for its images, and whose epoch does not end."""
+    """A session of its own, whose second step waits half a second for its images, and whose epoch does not end."""
     os.setsid()
     read, quick = PreparedDataset.__getitem__, [TINY.group]  # in each of the two processes that read
 
     def slow(self, index):
         if get_worker_info() is not None:  # and not the process that decodes all images once
             quick[0] -= 1
-            time.sleep(1.0 if quick[0] < 0 else 0.0)
+            time.sleep(0.25 if quick[0] < 0 else 0.0)
         return read(self, index)
 
     PreparedDataset.__getitem__ = slow

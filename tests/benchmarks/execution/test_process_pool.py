@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import multiprocessing
 import os
 import signal
 import threading
 import time
+from unittest.mock import patch
 
 from baselines.unet import UNet
 from benchmarks.execution.plan import resolve_all
@@ -91,4 +93,7 @@ def test_orphans_end_with_their_parent(tmp_path):
 
 
 def run_in_pool(home, item):
-    execute_in_processes([item], make_session(home), 2)
+    """Execute in a process that is forked: to start it afresh imports torch for four seconds."""
+    fork = multiprocessing.get_context("fork")
+    with patch.object(multiprocessing, "get_context", lambda method: fork):
+        execute_in_processes([item], make_session(home), 2)

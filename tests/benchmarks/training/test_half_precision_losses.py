@@ -51,17 +51,17 @@ def losses(model, precision):
             if isinstance(module, torch.nn.Dropout | torch.nn.Dropout2d):
                 module.p = 0.0  # its draws depend on the type of the map
         fabric = make_fabric("cpu", precision)
-        wrapped, optimizer = set_up_training(fabric, net, make_optimizer(net, PAPER, RATE))
+        wrapped, optimizer = set_up_training(fabric, net, make_optimizer(net, PAPER, RATE, fused=True))
         scale = LossScale(fabric, {})
         found = []
-        with Float32Products(BOUNDS[precision][0]) if precision in BOUNDS else nullcontext():
-            for _ in range(STEPS):
+        for _ in range(STEPS):
+            with Float32Products(BOUNDS[precision][0]) if precision in BOUNDS else nullcontext():
                 with fabric.autocast():
                     loss = training_loss(wrapped, images, labels, 0.2, 0.8)
                 fabric.backward(loss)
-                scale.step(optimizer)
-                optimizer.zero_grad(set_to_none=True)
-                found.append(float(loss.detach()))
+            scale.step(optimizer)
+            optimizer.zero_grad(set_to_none=True)
+            found.append(float(loss.detach()))
     return torch.tensor(found), scale.take_left_out()
 
 
