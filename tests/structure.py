@@ -86,11 +86,16 @@ def places() -> set[str]:
 
 
 @cache
+def tree(module: str) -> ast.Module:
+    """Return the code of a module, parsed."""
+    return ast.parse((REPOSITORY / (module.replace(".", "/") + ".py")).read_text())
+
+
+@cache
 def imports(module: str) -> frozenset[str]:
     """Return our modules that a module imports anywhere, inside functions and for type checking too."""
-    tree = ast.parse((REPOSITORY / (module.replace(".", "/") + ".py")).read_text())
     named = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             named |= {node.module, f"{node.module}.__init__", *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):

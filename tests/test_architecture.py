@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.structure import ORDER, PACKAGES, imports, modules, place, places
+from tests.structure import ORDER, PACKAGES, imports, modules, place, places, tree
 
 BASELINES_MAY_USE = {
     "rssam.contract", "rssam.errors", "rssam.lora", "rssam.sam.attention", "rssam.sam.autocast", "rssam.sam.encoder",
@@ -99,11 +99,6 @@ def test_one_class_joins_the_paths_below_the_home():
     assert not joined
 
 
-@cache
-def tree(module: str) -> ast.Module:
-    return ast.parse((REPOSITORY / (module.replace(".", "/") + ".py")).read_text())
-
-
 def imported(names: str, *, by: str) -> bool:
     """Whether one of these top-level packages is loaded once the statement has run."""
     return not loaded(by).isdisjoint(names.split())
@@ -120,7 +115,7 @@ def loaded(statement: str) -> frozenset[str]:
 
 LIGHT = (
     "rssam, data_prep, benchmarks, reports, baselines, benchmarks.protocol.registry, benchmarks.protocol.tables, "
-    "benchmarks.results.store, benchmarks.cli.app"
+    "benchmarks.results.store, benchmarks.cli.app, data_prep.registry"
 )
 MODEL = "import rssam, rssam.model, rssam.inference.vectors"
 
@@ -138,7 +133,7 @@ def test_importing_a_door_imports_no_library_of_what_is_behind_it():
 
 def test_preparing_imports_no_scipy():
     """Every worker would: with scipy.stats in three processes `prepare` took half as long again."""
-    assert not imported("scipy", by="import benchmarks.cli.app, data_prep.registry")
+    assert not imported("scipy", by=f"import {LIGHT}")
 
 
 def test_importing_the_model_loads_no_data_set_code():

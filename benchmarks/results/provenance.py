@@ -51,6 +51,12 @@ def source_commit() -> str | None:
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return os.environ.get(COMMIT_VARIABLE) or None
+    return _commit_at_first(root)
+
+
+@cache
+def _commit_at_first(root: Path) -> str | None:
+    """Return what git says when first asked: a process runs the code it began with, whatever is committed meanwhile."""
     try:
         done = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--abbrev=12", "--dirty", "--exclude", "*"],

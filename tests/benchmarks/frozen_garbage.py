@@ -7,4 +7,5 @@ import atexit
 import gc
 
 gc.freeze()
+gc.enable()
 atexit.register(gc.unfreeze)  # libraries report frozen objects as leaks at exit

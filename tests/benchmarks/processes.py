@@ -13,6 +13,7 @@ from tests.benchmarks.prepared import Watcher, make_session
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(
     [
+        "tests.benchmarks.uncollected_garbage",
         "benchmarks.execution.execute_run",
         "benchmarks.cli.app",
         "benchmarks.export.predict",

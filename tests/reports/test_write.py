@@ -13,6 +13,7 @@ from tests.reports.fabricate import fill
 
 SCRIPT = """
 import sys
+import benchmarks.protocol.figures, reports.figures.files
 from pathlib import Path
 from rich.console import Console
 from benchmarks.protocol.tables import TABLES
@@ -24,7 +25,7 @@ home = Path(sys.argv[1])
 write_report(["all"], ["md", "tex", "csv", "html"], home / "report", home)
 for frame in assemble(list(TABLES.values()), collect(home)).frames:
     show(frame, Console())
-heavy = sorted({"torch", "lightning_fabric", "mlflow", "torchvision"} & set(sys.modules))
+heavy = sorted({"torch", "lightning_fabric", "mlflow", "torchvision", "matplotlib.pyplot"} & set(sys.modules))
 assert not heavy, heavy
 """
 
@@ -62,7 +63,7 @@ def test_unknown_names_list_the_choices_and_write_nothing(tmp_path, items, forma
     assert not (tmp_path / "out").exists()
 
 
-def test_reports_import_no_torch(tmp_path):
+def test_reports_import_no_torch_and_no_global_plotting(tmp_path):
     fill(tmp_path, [0.70, 0.75])
     done = subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

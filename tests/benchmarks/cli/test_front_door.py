@@ -232,21 +232,19 @@ def test_a_system_of_this_suite_in_place_of_the_rows(command):
         ("--home HOME export --run whu", set()),
     ],
 )
-def test_the_shell_completes(tmp_path, typed, wanted):
+def test_the_shell_completes(command, tmp_path, monkeypatch, typed, wanted):
     results = tmp_path / "results"
     results.mkdir()
     (results / "deepglobe-unet-0123456789.json").write_text("{}")
     words = typed.replace("HOME", str(tmp_path)).split()
-    environment = {
+    for name, value in {
         "COMP_WORDS": " ".join(["rssam-bench", *words]), "COMP_CWORD": str(len(words)),
         "_RSSAM_BENCH_COMPLETE": "complete_bash", "_TYPER_COMPLETE_ARGS": " ".join(["rssam-bench", *words]),
-    }  # fmt: skip
-    code = "import sys, rssam_bench; sys.argv = ['rssam-bench']; rssam_bench.main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **environment}, cwd=REPOSITORY,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert set(done.stdout.split()) == wanted, done.stderr
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", None)  # or the program is "python -m pytest"
+    _, output, errors = command()
+    assert set(output.split()) == wanted, errors
 
 
 LINES = [

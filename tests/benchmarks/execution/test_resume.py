@@ -35,19 +35,24 @@ SMALLER = {
     "demo": {"epochs": 2, "crop": SIDE, "crops": 2, "batch": 2, "group": 2},
 }
 
-PAIRS = {"paper": 9}
+PAIRS = {"paper": 9, "mini": 9, "smoke": 5, "demo": 5}
 """Of a profile that needs fewer than 14 for three steps an epoch."""
 
 QUICK = {("sam-lora", "paper"), ("transunet", "fair"), ("unetformer", "mini"), ("transunet", "smoke")}
 """Of all, in the quick suite: each system, and each profile but the one that is smoke's with another batch."""
 
 
-RUN = tiny_run(recipe=dataclasses.replace(PROFILES["paper"].recipe, **{**SMALLER["paper"], "batch": 4}))
+RUN = tiny_run(recipe=dataclasses.replace(PROFILES["paper"].recipe, **SMALLER["paper"]))
+"""On `PAIRS["paper"]`, so that an epoch has three steps."""
 
 
 def declared(system, profile):
     recipe = dataclasses.replace(PROFILES[profile].recipe, **SMALLER[profile])
     return tiny_run(SYSTEMS[system], recipe)
+
+
+def prepare(home, profile="paper"):
+    write_prepared(home / "data" / "deepglobe", PAIRS.get(profile, 14))
 
 
 def left_behind(home, run, precision="auto"):
@@ -92,7 +97,7 @@ def assert_same(found, wanted):
 def test_killed_and_resumed_equals_straight(tmp_path, system, profile):
     run = declared(system, profile)
     for name in ("straight", "killed"):
-        write_prepared(tmp_path / name / "data" / "deepglobe", PAIRS.get(profile, 14))
+        prepare(tmp_path / name, profile)
     assert outcome_of(train_killed, tmp_path / "straight", run, {}) == 0
     wanted = left_behind(tmp_path / "straight", run)
     states = {name.rpartition(".")[2] for _, tensors in wanted[1].values() for name in tensors}
@@ -114,6 +119,8 @@ def test_killed_and_resumed_equals_straight(tmp_path, system, profile):
 def test_half_precision_killed_and_resumed_equals_straight(tmp_path, precision, stored):
     """The scale of the loss was in no checkpoint: a resumed float16 run began at 65536 again, and rounded otherwise."""
     run = RUN
+    for name in ("straight", "killed"):
+        prepare(tmp_path / name)
     assert outcome_of(train_killed, tmp_path / "straight", run, {}, 600.0, precision) == 0
     assert outcome_of(train_killed, tmp_path / "killed", run, {"epochs": 1}, 600.0, precision) == -9
     assert outcome_of(train_killed, tmp_path / "killed", run, {"steps": 2}, 0.0, precision) == -9
@@ -129,11 +136,13 @@ def test_half_precision_killed_and_resumed_equals_straight(tmp_path, precision, 
 def straight(tmp_path_factory):
     """What `RUN` leaves behind where nothing disturbed it."""
     home = tmp_path_factory.mktemp("straight")
+    prepare(home)
     assert outcome_of(train_killed, home, RUN, {}) == 0
     return left_behind(home, RUN)
 
 
 def test_the_same_command_twice_is_equal_bit_for_bit(tmp_path, straight):
+    prepare(tmp_path)
     assert outcome_of(train_killed, tmp_path, RUN, {}) == 0
     assert straight[0]["identity"]["precision"] == "32-true"
     assert_same(straight, left_behind(tmp_path, RUN))
@@ -154,7 +163,8 @@ def test_rs_sam_killed_at_every_step(tmp_path):
 
 def test_data_workers_change_nothing(tmp_path, straight):
     """Worker processes read ahead of what was trained; the place in the epoch is that of the steps."""
-    assert outcome_of(train_with_workers, tmp_path, RUN, 4) == -9
+    prepare(tmp_path)
+    assert outcome_of(train_with_workers, tmp_path, RUN, 5) == -9  # in the second epoch, one step of it saved
     assert outcome_of(train_with_workers, tmp_path, RUN, None) == 0
     assert_same(left_behind(tmp_path, RUN), straight)
 
@@ -169,6 +179,7 @@ def train_with_workers(home, run, steps):
 
 
 def test_a_damaged_checkpoint_costs_an_epoch_and_no_bit(tmp_path, straight):
+    prepare(tmp_path)
     assert outcome_of(train_killed, tmp_path, RUN, {"epochs": 2}) == -9
     watcher = Watcher()
     session = make_session(tmp_path, observer=watcher, keep=True)

@@ -171,4 +171,5 @@ def test_entry_points_in_the_working_folder_are_not_those_of_a_package(evil, tmp
 
 def test_doctor_imports_nothing_of_the_working_folder(evil):
     (evil / "torch.py").write_text((evil / "evil.py").read_text())
-    examine(evil / "home")
+    (torch,) = [check for check in examine(evil / "home") if check.what == "torch"]
+    assert torch.state == "ok", torch.found

@@ -1,8 +1,6 @@
 """Whole figures from fabricated results: what is shown, what is said about it, and that nothing overlaps."""
 
 import io
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -24,7 +22,6 @@ from reports.figures.files import render_figure
 from reports.select.results import collect
 from reports.statistics.per_image import image_dice
 from rssam.errors import UnknownName
-from tests.conftest import REPOSITORY
 from tests.reports.pictured import LandCover, Roads, Roofs, draw_masks, pretend, write_pictures
 from tests.reports.select.test_failures import Net
 
@@ -309,16 +306,3 @@ class TestNothingToShow:
         assert found.page is not None
         assert f"{neck}/predictions.npz cannot be read" in found.notes[0]
         assert [text.get_text() for text in texts(found.page)].count("not run") == 3
-
-
-SCRIPT = """
-import sys
-import benchmarks.protocol.figures, reports.figures.files
-heavy = sorted({"torch", "lightning_fabric", "mlflow", "torchvision", "matplotlib.pyplot"} & set(sys.modules))
-assert not heavy, heavy
-"""
-
-
-def test_figures_import_no_torch_and_no_global_plotting():
-    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
