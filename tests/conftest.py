@@ -30,6 +30,9 @@ if "TMPDIR" not in os.environ and sys.platform == "linux" and has_room(MEMORY):
 OFFLINE = Path(__file__).parent / "offline"
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")]))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Workers and children keep the memory of tensors that are freed: what glibc gives back is zeroed page by page again.
+os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(32 << 20))  # the most that it takes
+os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(512 << 20))
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 os.environ.pop("RSSAM_HOME", None)
