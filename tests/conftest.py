@@ -90,10 +90,21 @@ LONGEST = (
 )
 """Files with tests or fixtures of ten seconds and more."""
 
+FORKING = (
+    "tests/benchmarks/cli/test_predict.py",
+    "tests/benchmarks/execution/",
+    "tests/benchmarks/protocol/test_own_data.py",
+    "tests/benchmarks/results/test_test_set_log.py",
+    "tests/benchmarks/test_signals.py",
+    "tests/benchmarks/tracking/test_mlflow.py",
+    "tests/benchmarks/training/test_device_layout.py",
+)
+"""Tests whose processes a server forks; one worker starts it, in four seconds, where one worker has them all."""
+
 
 def pytest_collection_modifyitems(items):
     """Put the longest tests first: for one that comes last the other worker waits, and may make its fixture anew."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST + FORKING))
 
 
 def pytest_collection_finish():

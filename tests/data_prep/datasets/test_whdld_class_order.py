@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,7 +16,11 @@ from data_prep.rules import rule
 from data_prep.synthetic.land_cover_scenes import land_cover_scene
 
 PUBLISHED, ALPHABETICAL = KNOWN
-SCENES = [land_cover_scene(256, np.random.default_rng([1, index])) for index in range(4)]
+
+
+@cache
+def scenes():
+    return [land_cover_scene(256, np.random.default_rng([1, index])) for index in range(4)]
 
 
 def prepare(source, out, order=None):
@@ -23,7 +29,7 @@ def prepare(source, out, order=None):
 
 def write(folder, order=None, first=1):
     """Scenes with labels in colours, or as numbers counted in `order` from `first`."""
-    for index, scene in enumerate(SCENES):
+    for index, scene in enumerate(scenes()):
         for kind in ("images", "labels"):
             (folder / kind).mkdir(parents=True, exist_ok=True)
         Image.fromarray(scene.image).save(folder / "images" / f"{index}.jpg", quality=92)
@@ -50,7 +56,7 @@ def wanted(tmp_path_factory):
 
 
 def test_the_scenes_show_all_classes():
-    assert set(np.unique([scene.labels for scene in SCENES])) == set(range(6))
+    assert set(np.unique([scene.labels for scene in scenes()])) == set(range(6))
 
 
 @pytest.mark.parametrize("first", [0, 1])
