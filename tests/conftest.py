@@ -9,8 +9,6 @@ import tempfile
 from pathlib import Path
 
 gc.disable()  # until all tests are imported
-if "PYTEST_XDIST_WORKER" in os.environ:
-    atexit.register(os._exit, 0)  # to unload all that tests imported takes three seconds
 
 MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
@@ -51,6 +49,8 @@ SHARED = REPOSITORY.parent / "shared" / "data"
 
 def pytest_configure():
     os.environ[offline.RECORD] = tempfile.mkstemp(prefix="connections-")[1]
+    if "PYTEST_XDIST_WORKER" in os.environ:  # here, as a child that imports this file has an exit code of its own
+        atexit.register(os._exit, 0)  # to unload all that tests imported takes three seconds
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""The guard itself: a connection to another address is refused and recorded, in this process and in a child."""
+"""What conftest does to a process: a connection to another address is refused and recorded, in a child too."""
 
 import socket
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.conftest import take_attempts
+from tests.conftest import REPOSITORY, take_attempts
 
 ELSEWHERE = ("192.0.2.1", 80)  # reserved for documentation: nobody is there
 
@@ -24,6 +24,12 @@ def test_child_process_is_guarded():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "192.0.2.1" in take_attempts()
+
+
+def test_a_child_that_imports_conftest_has_an_exit_code_of_its_own():
+    """Workers end without unloading, with 0."""
+    code = "import os; os.environ['PYTEST_XDIST_WORKER'] = 'gw0'; import tests.conftest; raise SystemExit(3)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 3
 
 
 def test_this_machine_is_allowed():
