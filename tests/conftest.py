@@ -88,7 +88,7 @@ LONGEST = (
     "tests/benchmarks/training/test_fake_cuda.py",
     "tests/benchmarks/training/test_compiled_graphs.py",
 )
-"""Files with tests or fixtures of ten seconds and more."""
+"""Files with tests or fixtures of many seconds."""
 
 FORKING = (
     "tests/benchmarks/cli/test_predict.py",
@@ -103,7 +103,7 @@ FORKING = (
 
 
 def pytest_collection_modifyitems(items):
-    """Put the longest tests first: for one that comes last the other worker waits, and may make its fixture anew."""
+    """Put the longest tests first, for whose end the other worker would wait, and those that fork beside them."""
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST + FORKING))
 
 

@@ -44,7 +44,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
 
 
 def source_commit() -> str | None:
-    """Return the commit of the source tree this runs from, "-dirty" if it was changed since.
+    """Return the commit of the source tree this runs from, "-dirty" if it was changed before this was first asked.
 
     Outside a clone it is what RSSAM_BENCH_COMMIT says, None without.
     """
